@@ -1,0 +1,459 @@
+// The hub, as everything above it sees it: calls with their replies, and a port to submit them to.
+//
+// The hub is where chat is decided and where what is hot is remembered: journal, inboxes, cursors,
+// routes, presence. Every call is one atomic step on the hub. docs/hub.md names the keys and says what
+// each call reads and writes; common/hub/functions/*.lua are the steps, common/hub/redis/ speaks to
+// Redis, tests/fakes/fake_hub.h is the same in memory, and tests/contract/ holds the two to each other.
+//
+// Calls and replies are plain values. Times are Unix ms unless named otherwise.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/wire/msg_id.h"
+
+namespace nightjar::hub {
+
+// A broker in one of its lives: "<id>#<incarnation>". Routes name it, so that what a dead one left
+// behind is told from what its successor writes.
+using BrokerName = std::string;
+
+// ---- messages ---------------------------------------------------------------------------------
+
+// An entry was put into uid's inbox at `seq`. Only users with a session or a tail on the calling
+// broker are told of.
+struct Delivery {
+  std::string uid;
+  uint64_t seq = 0;
+  friend bool operator==(const Delivery&, const Delivery&) = default;
+};
+
+// Accept a message: repeat window, membership, id, journal; then the inboxes of all members (at most
+// limits::kInlineMembers, no fan-out of this chat open) or a fan-out task.
+// The author's own copy is left out if the only device the user has is the sending one and nobody
+// watches the user's tail; Chats still learn the id.
+struct Send {
+  std::string chat;               // well-formed; a direct chat is created by its first message
+  std::string author, device;
+  uint64_t client_msg_id = 0;     // 0: no protection against repeats
+  int64_t received_ms = 0;        // the broker's stamp; held to the hub's clock
+  uint64_t version = 0;           // groups: the membership version that `members` is of; 0: unknown
+  std::vector<std::string> members;  // direct: both (or the one); groups of up to kInlineMembers: all
+  uint32_t text_bytes = 0;        // checked against limits::kTextBigChat in big chats
+  EntryTemplate shared;           // for everybody else
+  EntryTemplate own;              // for the author's devices, and the journal
+  BrokerName broker;
+};
+struct SendReply {
+  enum class Outcome {
+    kAccepted,
+    kRepeat,       // msg_id is the first one's; nothing was changed
+    kStale,        // nothing was changed; version and members are the present ones: ask again
+    kDenied,       // no such chat, or the author is no member
+    kBelowWindow,  // client_msg_id is below what is remembered; not stored by this try
+    kTooLong,      // text_bytes beyond the limit of big chats
+    kFull,         // journal, tasks or memory at their bound; not stored
+  };
+  Outcome outcome = Outcome::kAccepted;
+  MsgId msg_id = 0;
+  std::vector<Delivery> deliveries;
+  bool task = false;              // fan-out is left to a task in the chat's partition
+  uint64_t version = 0;           // kStale
+  std::vector<std::string> members;  // kStale: if at most kInlineMembers, else empty
+  friend bool operator==(const SendReply&, const SendReply&) = default;
+};
+
+// Put an entry into inboxes, for a fan-out task. Idempotent: a user whose newest appended id of this
+// chat is >= msg_id is passed over. At most 64 members a call.
+struct Append {
+  std::string chat;
+  MsgId msg_id = 0;
+  std::string author, author_device;  // of a chat change: both empty; everybody gets `shared`
+  std::string shared, own;            // complete entries
+  std::vector<std::string> uids;
+  BrokerName broker;
+};
+struct AppendReply {
+  std::vector<Delivery> deliveries;
+  friend bool operator==(const AppendReply&, const AppendReply&) = default;
+};
+
+// ---- chats ------------------------------------------------------------------------------------
+
+struct ChatRecord {
+  std::string chat;
+  bool direct = false;
+  std::string title;
+  int64_t created_ms = 0;
+  std::string created_by;
+  MsgId last_msg_id = 0;
+  uint64_t version = 0;       // of the membership; grows with every change
+  uint32_t member_count = 0;
+  friend bool operator==(const ChatRecord&, const ChatRecord&) = default;
+};
+
+// Who was a member when: joined <= id <= left. left = 0: still is. left is the removal's own id.
+struct Member {
+  std::string uid;
+  MsgId joined = 0;
+  MsgId left = 0;
+  friend bool operator==(const Member&, const Member&) = default;
+};
+
+// Create a group. A repeat (same chat id) finds the chat: created = false, nothing changed.
+struct CreateChat {
+  std::string chat, creator, device, title;
+  std::vector<std::string> members;  // with the creator; distinct
+  int64_t received_ms = 0;
+  EntryTemplate change;              // ChatChange, KIND CREATED: appended and journalled
+  BrokerName broker;
+};
+// Change title and membership. Refused as kStale unless the chat's version is still `version`: the
+// caller reads again and works the change out anew.
+struct UpdateChat {
+  std::string chat, by, device;
+  uint64_t version = 0;
+  std::optional<std::string> title;
+  std::vector<std::string> add, remove;  // only real changes: adds are no members, removes are
+  int64_t received_ms = 0;
+  EntryTemplate change;
+  BrokerName broker;
+};
+struct ChangeReply {
+  enum class Outcome { kDone, kExists, kStale, kDenied, kFull };
+  Outcome outcome = Outcome::kDone;
+  MsgId msg_id = 0;
+  ChatRecord record;                 // kDone: after the change; kExists, kStale: as it is
+  std::vector<Delivery> deliveries;
+  bool task = false;
+  friend bool operator==(const ChangeReply&, const ChangeReply&) = default;
+};
+
+// The chat's record and its members, unless the caller has them at this version already.
+struct GetChat {
+  std::string chat;
+  uint64_t known_version = 0;  // 0: none
+  bool members = false;        // with `members`: in uid order, left ones too
+};
+struct GetChatReply {
+  bool found = false;
+  ChatRecord record;
+  bool members_included = false;
+  std::vector<Member> members;
+  friend bool operator==(const GetChatReply&, const GetChatReply&) = default;
+};
+
+// Delivered marks, of chats that uid is a member of; others are left out of the reply.
+struct GetReceipts {
+  std::string uid;
+  std::vector<std::string> chats;
+};
+struct Mark {
+  std::string uid;
+  MsgId msg_id = 0;
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+struct GetReceiptsReply {
+  struct Chat {
+    std::string chat;
+    std::vector<Mark> marks;  // in uid order
+    friend bool operator==(const Chat&, const Chat&) = default;
+  };
+  std::vector<Chat> chats;  // in the order asked
+  friend bool operator==(const GetReceiptsReply&, const GetReceiptsReply&) = default;
+};
+
+// Chats that have an entry in uid's list, with the newest id appended for uid. Unordered; left chats
+// are still in it.
+struct UserChats {
+  std::string uid;
+};
+struct UserChatsReply {
+  std::vector<std::pair<std::string, MsgId>> chats;  // in chat id order
+  friend bool operator==(const UserChatsReply&, const UserChatsReply&) = default;
+};
+
+// ---- sessions and inboxes ---------------------------------------------------------------------
+
+// A device subscribed to its inbox: writes the route and returns where it stands. A device not known
+// before starts after the furthest acknowledgement of the user's devices; the 17th device makes the
+// hub forget the one longest unseen (never one with a route).
+struct Login {
+  std::string uid, device;
+  BrokerName broker;
+  uint64_t session = 0;    // the broker's own generation; a later Logout must show it
+  int64_t now_ms = 0;
+  std::string name, email; // from the token; empty: leave as known
+};
+struct LoginReply {
+  uint64_t epoch = 0;
+  uint64_t start = 0;      // acknowledged by this device
+  uint64_t head = 0;
+  bool resync = false;     // see Sync in client.proto
+  BrokerName previous_broker;      // route that this one replaced; empty: none
+  uint64_t previous_session = 0;
+  bool online = false;     // as presence stands published now
+  friend bool operator==(const LoginReply&, const LoginReply&) = default;
+};
+
+// The device's session is over. Deletes the route if it is still this session's. The user's last
+// route gone with something owed: the user becomes due for push.
+struct Logout {
+  std::string uid, device;
+  BrokerName broker;
+  uint64_t session = 0;
+  int64_t now_ms = 0;
+};
+struct LogoutReply {
+  bool removed = false;     // false: another session holds the route by now
+  uint32_t routes = 0;      // the user's, after this
+  bool online = false;      // presence as published
+  friend bool operator==(const LogoutReply&, const LogoutReply&) = default;
+};
+
+// One tail subscription of uid more or less on this broker (+1, -1).
+struct Tail {
+  std::string uid;
+  BrokerName broker;
+  bool on = true;
+};
+
+// What sessions of a broker are recorded: for clearing what a dead incarnation left. Pages by `after`.
+struct ListSessions {
+  BrokerName broker;
+  std::string after;        // element of the page before; empty: from the first
+  uint32_t limit = 256;
+};
+struct SessionRecord {
+  std::string uid, device;  // an empty device: a tail
+  uint64_t session = 0;
+  friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
+};
+struct ListSessionsReply {
+  std::vector<SessionRecord> sessions;
+  friend bool operator==(const ListSessionsReply&, const ListSessionsReply&) = default;
+};
+
+// Entries from seq `from` on: until `count`, `bytes` (at least one) or the head. Entries below the
+// inbox's base are gone: `first` says where the reply really begins.
+struct ReadInbox {
+  std::string uid;
+  uint64_t from = 1;
+  uint32_t count = 64;
+  uint32_t bytes = 64 * 1024;
+};
+struct ReadInboxReply {
+  uint64_t first = 0;       // seq of entries[0]; from (or base + 1) if there are none
+  uint64_t head = 0;
+  std::vector<std::string> entries;
+  friend bool operator==(const ReadInboxReply&, const ReadInboxReply&) = default;
+};
+
+// The device has everything up to seq. Marks move first, then the cursor, in one step; both only
+// forward. Frees inbox entries that every known device has acknowledged.
+struct Ack {
+  struct ChatMark {
+    std::string chat;
+    MsgId msg_id = 0;       // newest of others' messages in this chat that the ack covers
+  };
+  std::string uid, device;
+  uint64_t epoch = 0, seq = 0;
+  std::vector<ChatMark> marks;
+  int64_t now_ms = 0;
+};
+struct AckReply {
+  enum class Outcome { kDone, kBeyondHead, kOtherEpoch, kUnknownDevice };
+  Outcome outcome = Outcome::kDone;
+  uint64_t acked = 0;               // the device's cursor after this
+  // Of `marks`, by index: which moved, and whether the chat is small enough to tell authors.
+  struct Moved {
+    uint32_t mark = 0;
+    bool tell = false;
+    friend bool operator==(const Moved&, const Moved&) = default;
+  };
+  std::vector<Moved> moved;
+  friend bool operator==(const AckReply&, const AckReply&) = default;
+};
+
+// Where users stand: to make good what may have been lost after a reconnect to the hub.
+struct Heads {
+  std::vector<std::string> uids;
+};
+struct HeadsReply {
+  uint64_t epoch = 0;
+  std::vector<uint64_t> heads;  // in the order asked; 0 for a user never seen
+  friend bool operator==(const HeadsReply&, const HeadsReply&) = default;
+};
+
+struct GetDevice {               // whoami
+  std::string uid, device;
+};
+struct GetDeviceReply {
+  uint64_t epoch = 0, head = 0, acked = 0;
+  friend bool operator==(const GetDeviceReply&, const GetDeviceReply&) = default;
+};
+
+// ---- presence ---------------------------------------------------------------------------------
+
+// Make presence what the routes say, once the core's debounce or grace is over: online if uid has a
+// route and offline if not; `session` record of a logged-out session is removed with it.
+struct SetPresence {
+  std::string uid;
+  bool online = false;          // what the caller believes; nothing happens if the routes disagree
+  BrokerName broker;
+  int64_t now_ms = 0;
+};
+struct PresenceState {
+  std::string uid;
+  bool online = false;
+  int64_t last_active_ms = 0;
+  friend bool operator==(const PresenceState&, const PresenceState&) = default;
+};
+struct SetPresenceReply {
+  bool changed = false;
+  PresenceState state;
+  friend bool operator==(const SetPresenceReply&, const SetPresenceReply&) = default;
+};
+
+struct GetPresence {
+  std::vector<std::string> uids;
+};
+struct GetPresenceReply {
+  std::vector<PresenceState> states;  // in the order asked
+  friend bool operator==(const GetPresenceReply&, const GetPresenceReply&) = default;
+};
+
+// ---- push settings (stored now, used by the notifier) -----------------------------------------
+
+struct PutPush {
+  std::string uid, device;
+  std::string registration;  // serialized RegisterPush; empty: unregister
+  std::string journal;       // serialized JournalRecord
+};
+struct PutMute {
+  std::string uid, device;   // device counts when chat is empty
+  std::string chat;
+  int64_t until_ms = 0;      // 0: unmute, -1: for ever
+  std::string journal;
+};
+
+// ---- work held by lease -----------------------------------------------------------------------
+
+enum class Role { kFanOut, kPersist, kNotify };
+
+// Take or renew the leases of partitions. Tokens are never reused; a renewal keeps its token.
+struct Lease {
+  Role role = Role::kFanOut;
+  std::string owner;                 // unique per process life
+  std::vector<uint32_t> partitions;
+  int64_t ttl_ms = 5000;             // 0: give back
+};
+struct LeaseReply {
+  std::vector<uint64_t> tokens;      // in the order asked; 0: somebody else's (or given back)
+  friend bool operator==(const LeaseReply&, const LeaseReply&) = default;
+};
+
+enum class Log { kJournal, kTasks };
+
+// The oldest elements of partitions' logs, without taking them out. Partitions with nothing there
+// are left out of the reply.
+struct ReadLog {
+  Log log = Log::kJournal;
+  std::vector<uint32_t> partitions;
+  uint64_t from = 0;                 // absolute position; 0 (or below the base): from the base. One
+                                     // partition only, if not 0
+  uint32_t count = 256;              // per partition
+  uint32_t bytes = 1 << 20;          // over all; at least one element of the first
+};
+struct LogSlice {
+  uint32_t partition = 0;
+  uint64_t first = 0;                // absolute position of records[0]
+  uint64_t end = 0;                  // one past the newest record there is
+  std::vector<std::string> records;
+  friend bool operator==(const LogSlice&, const LogSlice&) = default;
+};
+struct ReadLogReply {
+  std::vector<LogSlice> slices;
+  friend bool operator==(const ReadLogReply&, const ReadLogReply&) = default;
+};
+
+// Drop a log's elements below the absolute position `upto`. Nothing happens for a partition whose
+// lease (of kPersist for the journal, kFanOut for tasks) does not hold this token; repeated, a trim
+// does nothing.
+struct TrimLog {
+  Log log = Log::kJournal;
+  struct Upto {
+    uint32_t partition = 0;
+    uint64_t token = 0;
+    uint64_t upto = 0;
+  };
+  std::vector<Upto> partitions;
+};
+struct TrimLogReply {
+  std::vector<bool> held;            // in the order asked: the token was right
+  friend bool operator==(const TrimLogReply&, const TrimLogReply&) = default;
+};
+
+// Records that can never be stored, for a person to look at.
+struct PutDeadLetter {
+  uint32_t partition = 0;
+  std::string record, reason;
+  int64_t now_ms = 0;
+};
+
+// ---- the hub itself ---------------------------------------------------------------------------
+
+struct Info {};
+struct InfoReply {
+  uint64_t layout = 0;
+  uint32_t partitions = 0;
+  uint64_t epoch = 0;
+  friend bool operator==(const InfoReply&, const InfoReply&) = default;
+};
+
+// Reply of calls that return nothing but "done".
+struct Done {
+  friend bool operator==(const Done&, const Done&) = default;
+};
+
+// The call was not (or not surely) carried out.
+struct Failure {
+  enum class Kind {
+    kUnavailable,  // not within its time; may or may not have taken effect
+    kFull,         // the hub's memory or the queue towards it is at its bound; no effect
+    kInternal,     // the hub says something is wrong; a bug or a damaged hub; see message
+  };
+  Kind kind = Kind::kUnavailable;
+  std::string message;
+  friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+using Call = std::variant<Send, Append, CreateChat, UpdateChat, GetChat, GetReceipts, UserChats, Login,
+                          Logout, Tail, ListSessions, ReadInbox, Ack, Heads, GetDevice, SetPresence,
+                          GetPresence, PutPush, PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, Info>;
+using Reply = std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply,
+                           GetReceiptsReply, UserChatsReply, LoginReply, LogoutReply,
+                           ListSessionsReply, ReadInboxReply, AckReply, HeadsReply, GetDeviceReply,
+                           SetPresenceReply, GetPresenceReply, LeaseReply, ReadLogReply, TrimLogReply,
+                           InfoReply, Done>;
+
+// How a call is answered. Exactly once per Submit, on the hub's own thread.
+using Callback = std::function<void(Reply)>;
+
+// Any number of calls may be under way; calls about one chat or one user take effect in the order of
+// submission. While the hub is away calls wait, bounded in number, bytes and time (10 s unless
+// configured), then fail as kUnavailable; after a reconnect those that may be repeated are repeated.
+class Hub {
+ public:
+  virtual ~Hub() = default;
+  // Any thread. Returns at once.
+  virtual void Submit(Call call, Callback done) = 0;
+};
+
+}  // namespace nightjar::hub

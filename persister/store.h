@@ -1,0 +1,74 @@
+// Where everything is kept for good. Implemented on RocksDB here (HBase follows); tests/contract/
+// holds every implementation to one suite, a map in memory included.
+//
+// Threads: all methods may be called from any thread; Put is called by one writer per partition.
+// Errors: kUnavailable (try again with backoff), kInvalidArgument (this can never be stored: a dead
+// letter), kInternal (the store is damaged).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/wire/msg_id.h"
+#include "nightjar/v1/hub.pb.h"
+
+namespace nightjar {
+
+struct StoredMember {
+  std::string uid;
+  MsgId joined = 0;
+  MsgId left = 0;  // 0: still a member; else the removal's own id
+  friend bool operator==(const StoredMember&, const StoredMember&) = default;
+};
+
+struct StoredChat {
+  std::string chat_id;
+  bool direct = false;
+  std::string title;
+  int64_t created_ms = 0;
+  std::string created_by;
+  MsgId last_msg_id = 0;                            // newest entry of any kind
+  std::vector<StoredMember> members;                // uid order; direct chats too
+  std::vector<std::pair<std::string, MsgId>> delivered;  // uid order
+};
+
+struct HistoryQuery {
+  std::string chat_id;
+  MsgId before = 0;   // 0: no bound; else ids < before
+  MsgId after = 0;    // 0: no bound; else ids > after
+  uint32_t limit = 50;
+};
+struct HistoryPage {
+  // Ascending. With only `after` set: the oldest that follow it; else the newest below `before`.
+  std::vector<v1::Message> messages;  // with client_msg_id and device: the caller hides them
+  bool more = false;                  // further ones exist in the direction asked
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Stores all records and returns after they are safe on disk. Idempotent: the same or an older
+  // record again changes nothing, in whatever order batches come (marks: highest wins; membership,
+  // titles, push and mutes: the newest by id or time wins).
+  virtual Status Put(const std::vector<v1::JournalRecord>& records) = 0;
+
+  virtual Result<HistoryPage> History(const HistoryQuery& query) = 0;
+  virtual Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) = 0;
+  // Chats that uid is or was a member of, with their newest id. In chat id order.
+  virtual Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) = 0;
+
+  struct UserRecord {
+    std::string name, email;
+    std::vector<v1::PushRegistered> push;  // device order; unregistered ones left out
+    std::vector<v1::Muted> mutes;          // chat, then device order; unmuted ones left out
+  };
+  virtual Result<UserRecord> ReadUser(const std::string& uid) = 0;
+};
+
+}  // namespace nightjar
