@@ -1,0 +1,1 @@
+"""What ./nj does, one file a concept. Python's standard library only."""

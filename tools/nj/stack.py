@@ -1,0 +1,246 @@
+"""A stack: Redis, Mosquitto with the plugin, and the persister, on 127.0.0.1, in one folder.
+
+stack.json in the folder says what runs where. It is written as the parts start, so that ./nj down
+finds them whatever happens to ./nj up.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+from nj import build, files, jwt, ports, probe, process
+from nj.common import Failed, exit_text, read_text, say, write_file
+
+READY_SECONDS = 30      # for one part to come up
+STOP_SECONDS = 15       # for one part to end by itself
+
+
+class Stack:
+    """What stack.json holds. Changes are written at once."""
+
+    def __init__(self, folder):
+        self.folder = os.path.abspath(folder)
+        self.data = None
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            self.data = json.loads(read_text(self.path("stack.json")))
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def save(self):
+        write_file(self.path("stack.json"), json.dumps(self.data, indent=2) + "\n", mode=0o600)
+
+    @property
+    def processes(self):
+        return self.data["processes"] if self.data else []
+
+    def process(self, name):
+        return next(entry for entry in self.processes if entry["name"] == name)
+
+    def start(self, entry):
+        """Starts a process, for the first time or again, and notes its pid everywhere."""
+        process.spawn(entry)
+        if entry not in self.processes:
+            self.processes.append(entry)
+        name = entry["name"]
+        part = {"redis": self.data["redis"], "persister": self.data["persister"]}.get(name)
+        if part is None:
+            part = next(broker for broker in self.data["brokers"] if broker["id"] == name)
+        part["pid"] = entry["pid"]
+        self.save()
+
+    def token(self, uid=probe.PROBE_UID, **kwargs):
+        return jwt.sign(self.path("keys.json"), uid, **kwargs)
+
+    def health(self, entry):
+        """None if the process runs and does its work, else what is wrong."""
+        if not process.running(entry):
+            return "not running"
+        port = self.data["brokers"][0]["mqtt"]
+        if entry["name"] == "redis":
+            return None if probe.redis_ready(self.data["redis"]["port"]) else "no answer to PING"
+        ask = probe.history if entry["name"] == "persister" else probe.broker
+        return ask(port, self.token())
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """One nj at a time starts or stops a stack."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"nj: another nj is busy with {folder}; waiting")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def need(command):
+    found = shutil.which(command, path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin")
+    if not found:
+        raise Failed(f"{command} is not installed: ./nj setup does it")
+    return found
+
+
+def mosquitto_binary():
+    return os.path.abspath(os.environ["NIGHTJAR_MOSQUITTO"]) if os.environ.get("NIGHTJAR_MOSQUITTO") \
+        else need("mosquitto")
+
+
+def mosquitto_version(binary):
+    try:
+        shown = subprocess.run([binary, "-h"], capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise Failed(f"{binary}: {error.strerror}") from None
+    found = re.search(r"version (\d+)\.(\d+)\.(\d+)", shown)
+    return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
+
+
+def sanitizer_env(preset, preloaded):
+    """A sanitized plugin needs its runtime in the broker, which was built without."""
+    library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(preset)
+    if library is None:
+        return {}
+    env = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1",
+           "TSAN_OPTIONS": "halt_on_error=0"}
+    if preloaded:
+        shown = subprocess.run(["g++", f"-print-file-name={library}"], capture_output=True, text=True,
+                               check=True).stdout
+        env["LD_PRELOAD"] = os.path.realpath(shown.strip())
+    return env
+
+
+def up(args):
+    """Starts a stack, or says that it is up. Returns (stack, started by this call)."""
+    if args.brokers != 1:
+        raise Failed("--brokers: one broker for now; several cannot work together yet", code=2)
+    folder = os.path.abspath(args.dir)
+    with locked(folder):
+        stack = Stack(folder)
+        alive = [entry for entry in stack.processes if process.running(entry)]
+        if alive:
+            wrong = [f"{entry['name']}: {why}" for entry in stack.processes
+                     if (why := stack.health(entry))]
+            if wrong:
+                raise Failed(f"a stack is up in {folder}, but {'; '.join(wrong)} (./nj down, then up)")
+            return stack, False
+        try:
+            start_all(stack, args)
+        except BaseException:
+            say("nj: stopping what was started")
+            stop_all(stack, quiet=True)
+            raise
+        return stack, True
+
+
+def start_all(stack, args):
+    plugin = build.program(args.preset, "plugin/nightjar_plugin.so", "plugin/*.so")
+    persister = build.program(args.preset, "persister/nightjar-persister")
+    redis, mosquitto = need("redis-server"), mosquitto_binary()
+    for name in ("log", "redis", "store"):
+        os.makedirs(stack.path(name), mode=0o700, exist_ok=True)
+    keys = stack.path("keys.json")
+    jwt.make_key_file(keys)
+
+    before = stack.data or {"brokers": [{}], "redis": {}}
+    reserved = ports.Reserved()
+    try:
+        mqtt = reserved.take(args.port) if args.port else reserved.prefer(before["brokers"][0].get("mqtt"))
+        ws = reserved.take(args.ws_port) if args.ws_port else \
+            reserved.prefer(before["brokers"][0].get("ws"))
+        redis_port = reserved.prefer(before["redis"].get("port"))
+        unix = files.unix_socket(stack.folder, lambda: tempfile.mkdtemp(prefix="nightjar-"))
+        files.redis_conf(stack.path("redis.conf"), redis_port, stack.path("redis"), args.redis_memory)
+        options = {"redis": f"127.0.0.1:{redis_port}", "key_file": keys, "broker_id": "b1",
+                   "wake_socket": unix, **dict(args.plugin_opt)}
+        files.mosquitto_conf(stack.path("mosquitto.conf"), mqtt, ws, unix, plugin, options,
+                             mosquitto_version(mosquitto))
+    finally:
+        reserved.release()
+
+    stack.data = {
+        "brokers": [{"id": "b1", "host": "127.0.0.1", "mqtt": mqtt, "ws": ws, "unix": unix, "pid": 0}],
+        "redis": {"host": "127.0.0.1", "port": redis_port, "pid": 0},
+        "persister": {"pid": 0},
+        "key_file": keys, "preset": args.preset, "store": args.store, "processes": [],
+    }
+
+    def entry(name, argv, log, env=None):
+        extra = dict(item[1:] for item in args.env if item[0] == name)
+        return {"name": name, "pid": 0, "start": 0, "argv": argv, "cwd": stack.folder,
+                "env": process.environment({**(env or {}), **extra}), "log": stack.path("log", log)}
+
+    begin(stack, entry("redis", [redis, stack.path("redis.conf")], "redis.log"),
+          lambda: None if probe.redis_ready(redis_port) else "no answer to PING")
+    begin(stack, entry("b1", [mosquitto, "-c", stack.path("mosquitto.conf")], "b1.log",
+                       sanitizer_env(args.preset, preloaded=True)),
+          lambda: probe.broker(mqtt, stack.token()))
+    begin(stack, entry("persister", [
+        persister, "--redis", f"127.0.0.1:{redis_port}", "--broker", f"127.0.0.1:{mqtt}",
+        "--key-file", keys, "--data", stack.path("store"), "--id", "p1"], "persister.log",
+                       sanitizer_env(args.preset, preloaded=False)),
+          lambda: probe.history(mqtt, stack.token()))
+
+
+def begin(stack, entry, why_not):
+    """Starts one part and returns once it is ready."""
+    started = time.monotonic()
+    stack.start(entry)
+    wait_ready(entry, why_not)
+    say(f"up: {entry['name']} ready after {time.monotonic() - started:.1f} s (pid {entry['pid']})")
+
+
+def wait_ready(entry, why_not):
+    """Until `why_not()` is None. Failed, with the log's end, if the process ends or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        reason = why_not()
+        if not process.running(entry):
+            code = process.exit_code(entry)
+            ended = f" ({exit_text(code)})" if code is not None else ""
+            raise Failed(f"{entry['name']} did not start: it ended{ended}", process.tail(entry["log"]))
+        if reason is None:
+            return
+        if time.monotonic() > deadline:
+            raise Failed(f"{entry['name']} was not ready within {READY_SECONDS} s: {reason}",
+                         process.tail(entry["log"]))
+        time.sleep(0.02)
+
+
+def down(folder):
+    """Stops whatever of the stack runs. The data stays, and a later up goes on with it."""
+    folder = os.path.abspath(folder)
+    if not os.path.exists(os.path.join(folder, "stack.json")):
+        return False
+    with locked(folder):
+        stack = Stack(folder)
+        return stop_all(stack)
+
+
+def stop_all(stack, quiet=False):
+    """Brokers first, so that nothing new is accepted; the persister may then still empty the journal
+    (what it does not stays in Redis's log); Redis last."""
+    order = {"persister": 1, "redis": 2}
+    any_ran = False
+    for entry in sorted(stack.processes, key=lambda entry: order.get(entry["name"], 0)):
+        how = process.stop(entry, STOP_SECONDS)
+        any_ran = any_ran or how != "gone"
+        if how == "killed":
+            say(f"down: {entry['name']} did not end within {STOP_SECONDS} s and was killed")
+        elif how == "stopped" and not quiet:
+            say(f"down: {entry['name']} stopped")
+    if stack.data:
+        unix = stack.data["brokers"][0]["unix"]
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unix)
+        if os.path.dirname(unix) != stack.folder:
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(unix))
+    return any_ran

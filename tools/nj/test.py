@@ -1,0 +1,72 @@
+"""./nj test: unit and contract tests through ctest, integration tests through pytest."""
+
+import os
+import re
+import subprocess
+import time
+
+from nj import build, setup
+from nj.common import ROOT, Failed, say
+
+KINDS = ("unit", "contract", "integration")
+
+
+def test(args):
+    if args.preset == "fuzz":
+        raise Failed("the fuzz preset has fuzz targets, no tests; its corpora are replayed by the others",
+                     code=2)
+    kinds = [args.only] if args.only else list(KINDS)
+    setup.setup(test="integration" in kinds)
+    if "integration" in kinds:
+        setup.setup_test_clients()
+    build.build(args.preset)
+
+    results = []
+    for kind in kinds:
+        started = time.monotonic()
+        say(f"\n==== {kind} tests ({args.preset})")
+        runner = run_pytest if kind == "integration" else run_ctest
+        code, count = runner(args.preset, kind, args.filter)
+        results.append((kind, code, count, time.monotonic() - started))
+
+    say("\n==== summary")
+    for kind, code, count, seconds in results:
+        word = "nothing ran" if count == 0 else "passed" if code == 0 else "FAILED"
+        say(f"{kind:<12} {word:<12} {count:>5} tests {seconds:>7.1f} s")
+    if any(code != 0 for _, code, _, _ in results):
+        return 1
+    # A filter may well match in one kind only; without one, each kind must have run something.
+    counts = [count for _, _, count, _ in results]
+    if sum(counts) == 0 or (not args.filter and 0 in counts):
+        say("nj: tests are missing: something ran none")
+        return 1
+    return 0
+
+
+def run_ctest(preset, kind, pattern):
+    """(exit code, number of tests run)"""
+    command = ["ctest", "--test-dir", build.folder(preset), "-L", f"^{kind}$", "--output-on-failure",
+               "--no-tests=ignore", "-j", "2"]
+    command += ["-R", pattern] if pattern else []
+    return watched(command, r"(\d+)% tests passed, (\d+) tests? failed out of (\d+)", 3)
+
+
+def run_pytest(preset, _kind, pattern):
+    command = [setup.TEST_PYTHON, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short",
+               "--durations=10", os.path.join(ROOT, "tests", "integration")]
+    command += ["-k", pattern] if pattern else []
+    env = {**os.environ, "NIGHTJAR_PRESET": preset, "PYTHONUNBUFFERED": "1"}
+    code, count = watched(command, r"(\d+) (?:passed|failed)", 1, env=env)
+    return (0 if code == 5 else code), count   # 5: no test matched
+
+
+def watched(command, pattern, group, **kwargs):
+    """Runs the command, showing its output as it comes; also counts tests by its closing lines."""
+    count = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", cwd=ROOT, **kwargs) as runner:
+        for line in runner.stdout:
+            print(line, end="", flush=True)
+            found = [int(match.group(group)) for match in re.finditer(pattern, line)]
+            count = sum(found) or count
+    return runner.returncode, count
