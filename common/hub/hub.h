@@ -224,19 +224,23 @@ struct Tail {
   bool on = true;
 };
 
-// What sessions of a broker are recorded: for clearing what a dead incarnation left. Pages by `after`.
+// What sessions of a broker are recorded, of all its incarnations: for clearing what a dead one left.
+// They are kept under the broker's id (the part of its name before '#'). In a fixed order; pages by
+// `after`.
 struct ListSessions {
-  BrokerName broker;
-  std::string after;        // element of the page before; empty: from the first
+  BrokerName broker;        // any incarnation of it
+  std::string after;        // `next` of the page before; empty: from the first
   uint32_t limit = 256;
 };
 struct SessionRecord {
   std::string uid, device;  // an empty device: a tail
   uint64_t session = 0;
+  BrokerName broker;        // with the incarnation that wrote it
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 struct ListSessionsReply {
   std::vector<SessionRecord> sessions;
+  std::string next;         // empty: that was all; else opaque
   friend bool operator==(const ListSessionsReply&, const ListSessionsReply&) = default;
 };
 
