@@ -217,11 +217,12 @@ struct LogoutReply {
   friend bool operator==(const LogoutReply&, const LogoutReply&) = default;
 };
 
-// One tail subscription of uid more or less on this broker (+1, -1).
+// How many tail subscriptions uid has on this broker now; 0: none any more. The absolute number, not a
+// step, so that a repeat after a lost reply does no harm.
 struct Tail {
   std::string uid;
   BrokerName broker;
-  bool on = true;
+  uint32_t count = 0;
 };
 
 // What sessions of a broker are recorded, of all its incarnations: for clearing what a dead one left.
@@ -238,8 +239,12 @@ struct SessionRecord {
   BrokerName broker;        // with the incarnation that wrote it
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
+// How a record is kept, and the order (of bytes) in which pages come.
+inline std::string SessionElement(const SessionRecord& record) {
+  return record.uid + ':' + record.device + ':' + std::to_string(record.session);
+}
 struct ListSessionsReply {
-  std::vector<SessionRecord> sessions;
+  std::vector<SessionRecord> sessions;  // in the order of SessionElement
   std::string next;         // empty: that was all; else opaque
   friend bool operator==(const ListSessionsReply&, const ListSessionsReply&) = default;
 };

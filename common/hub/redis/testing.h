@@ -1,0 +1,53 @@
+// For tests against a real Redis: a server of one's own and a clock that can be set.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/hub/redis/options.h"
+#include "common/hub/redis/redis_hub.h"
+
+namespace nightjar::hub {
+
+// A redis-server process on a Unix socket in a temporary directory, with the durability that Nightjar
+// wants. Killed, and the directory removed, by the destructor.
+class TestRedis {
+ public:
+  // `extra`: further server arguments, such as {"--maxmemory", "20mb"}. Check ok().
+  explicit TestRedis(std::vector<std::string> extra = {});
+  ~TestRedis();
+  TestRedis(const TestRedis&) = delete;
+  TestRedis& operator=(const TestRedis&) = delete;
+
+  bool ok() const { return pid_ > 0; }
+  const std::string& error() const { return error_; }  // why it is not ok()
+  RedisOptions options() const;         // reaches this server
+  const std::string& dir() const { return dir_; }
+  pid_t pid() const { return pid_; }
+  void Kill();                          // kill -9, waited for
+  bool Start();                         // again, on the same directory
+
+  // One command over a connection of its own; strings as they are, integers in decimal, arrays joined
+  // by '\n'. Errors come as "ERR: ...".
+  std::string Command(const std::vector<std::string>& args) const;
+  void FlushAll() const { Command({"FLUSHALL"}); }  // keys, not functions
+  // What the hub takes for its clock from now on; 0: Redis's own again. Only with TestLibrary().
+  void SetClock(int64_t unix_ms) const;
+
+ private:
+  std::vector<std::string> extra_;
+  std::string dir_, error_;
+  pid_t pid_ = -1;
+};
+
+// The functions with a clock that SetClock sets (common/hub/functions/testing/clock.lua).
+std::string TestLibrary();
+
+// `options` with TestLibrary(). REQUIRES: the server is there.
+std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options);
+
+}  // namespace nightjar::hub
