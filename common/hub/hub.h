@@ -239,9 +239,10 @@ struct SessionRecord {
   BrokerName broker;        // with the incarnation that wrote it
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
-// How a record is kept, and the order (of bytes) in which pages come.
+// How a record is kept, and the order (of bytes) in which pages come; `next` is one of these.
 inline std::string SessionElement(const SessionRecord& record) {
-  return record.uid + ':' + record.device + ':' + std::to_string(record.session);
+  return record.uid + ':' + record.device + ':' + std::to_string(record.session) + ':' +
+         record.broker;
 }
 struct ListSessionsReply {
   std::vector<SessionRecord> sessions;  // in the order of SessionElement
