@@ -1,0 +1,66 @@
+// The store in one directory of this machine, on RocksDB. docs/storage.md describes what is in it.
+//
+// One process has the directory open at a time (RocksDB's own lock). Put writes one batch with one
+// fsync of the log, whole or not at all, and reads nothing: newer and older values of a key are merged
+// by persister/merge.h whenever the database gets to it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "persister/store.h"
+
+namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
+class Status;
+}  // namespace rocksdb
+
+namespace nightjar {
+
+class RocksDbStore : public Store {
+ public:
+  struct Options {
+    std::string dir;                                // created if missing (its parent must exist)
+    size_t block_cache_bytes = size_t{64} << 20;    // what reads may hold; index and filters included
+    size_t write_buffer_bytes = size_t{64} << 20;   // what is written and not yet in files, all tables
+  };
+
+  // kUnavailable: locked by another process, no room, no permission; kInternal: damaged, or written
+  // by something newer. The message names the directory and what to do.
+  static Result<std::unique_ptr<RocksDbStore>> Open(const Options& options);
+  ~RocksDbStore() override;
+
+  Status Put(const std::vector<v1::JournalRecord>& records) override;
+  Result<HistoryPage> History(const HistoryQuery& query) override;
+  Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) override;
+  Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) override;
+  Result<UserRecord> ReadUser(const std::string& uid) override;
+
+ private:
+  class Batch;
+
+  explicit RocksDbStore(std::string dir);
+  Status Told(const rocksdb::Status& status, const char* doing) const;
+
+  // Direct chats whose two user rows are known to be written: spares two rows a message. Bounded.
+  bool DirectKnown(const std::string& chat);
+  void RememberDirect(const std::vector<std::string>& chats);
+
+  const std::string dir_;
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* messages_ = nullptr;
+  rocksdb::ColumnFamilyHandle* chats_ = nullptr;
+  rocksdb::ColumnFamilyHandle* users_ = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  std::atomic<bool> write_failed_{false};  // the next Put asks RocksDB to resume first
+  std::mutex direct_mutex_;
+  std::unordered_set<std::string> direct_known_;
+};
+
+}  // namespace nightjar

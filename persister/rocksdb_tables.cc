@@ -1,0 +1,109 @@
+#include "persister/rocksdb_tables.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/merge_operator.h>
+#include <rocksdb/table.h>
+
+#include <string>
+
+#include "persister/merge.h"
+#include "persister/rocksdb_keys.h"
+
+namespace nightjar::storage {
+namespace {
+
+// False (RocksDB then reports corruption) if either value is no such message.
+template <typename T>
+bool MergeBytes(const rocksdb::Slice* existing, const rocksdb::Slice& value, std::string* out) {
+  T into;
+  T from;
+  if (!from.ParseFromArray(value.data(), static_cast<int>(value.size()))) return false;
+  if (existing == nullptr) {
+    into = std::move(from);
+  } else {
+    if (!into.ParseFromArray(existing->data(), static_cast<int>(existing->size()))) return false;
+    Merge(into, from);
+  }
+  return into.SerializeToString(out);
+}
+
+class RowMerge : public rocksdb::AssociativeMergeOperator {
+ public:
+  bool Merge(const rocksdb::Slice& key, const rocksdb::Slice* existing, const rocksdb::Slice& value,
+             std::string* out, rocksdb::Logger*) const override {
+    const Row row = ParseRow({key.data(), key.size()});
+    if (!row.ok) return false;
+    switch (row.kind) {
+      case Kind::kMeta:
+        return MergeBytes<ChatMeta>(existing, value, out);
+      case Kind::kMember:
+        return MergeBytes<MemberSpan>(existing, value, out);
+      case Kind::kMark:
+        return MergeBytes<Mark>(existing, value, out);
+      case Kind::kNames:
+        return MergeBytes<UserNames>(existing, value, out);
+      case Kind::kPush:
+        return MergeBytes<v1::PushRegistered>(existing, value, out);
+      case Kind::kMute:
+        return MergeBytes<v1::Muted>(existing, value, out);
+      case Kind::kUserChat:
+        return false;  // only ever put
+    }
+    return false;
+  }
+  const char* Name() const override { return "nightjar.RowMerge"; }
+};
+
+}  // namespace
+
+rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options) {
+  rocksdb::DBOptions db;
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+  db.db_write_buffer_size = options.write_buffer_bytes;
+  db.max_total_wal_size = 4 * options.write_buffer_bytes;
+  db.max_open_files = 512;
+  db.max_background_jobs = 2;
+  db.bytes_per_sync = 1 << 20;
+  db.keep_log_file_num = 4;  // RocksDB's own LOG
+  db.max_log_file_size = 4 << 20;
+  db.max_manifest_file_size = 64 << 20;
+  // Every Put is synced, so only the very last record of the log may be incomplete (the write that
+  // was under way at the crash, never acknowledged). Damage further up is not skipped in silence.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  db.paranoid_checks = true;
+  return db;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options& options) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.block_size = 16 << 10;
+  table.format_version = 5;
+
+  rocksdb::ColumnFamilyOptions family;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  family.write_buffer_size = options.write_buffer_bytes / 4;
+  family.max_write_buffer_number = 3;
+  family.compression = rocksdb::kLZ4Compression;
+  family.bottommost_compression = rocksdb::kZSTD;
+  family.level_compaction_dynamic_level_bytes = true;
+
+  rocksdb::ColumnFamilyOptions merging = family;
+  merging.merge_operator = std::make_shared<RowMerge>();
+  // A chat in constant use gets a merge per batch: fold them early, so that reading stays short.
+  merging.max_successive_merges = 16;
+
+  rocksdb::ColumnFamilyOptions small;
+  small.write_buffer_size = 1 << 20;
+  return {{rocksdb::kDefaultColumnFamilyName, small},
+          {"messages", family},
+          {"chats", merging},
+          {"users", merging}};
+}
+
+}  // namespace nightjar::storage

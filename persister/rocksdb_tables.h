@@ -1,0 +1,21 @@
+// How RocksDB is set up for the store: tables (column families), merging, memory and files.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <memory>
+#include <vector>
+
+#include "persister/rocksdb_store.h"
+
+namespace nightjar::storage {
+
+// Version of keys and values; kept in the default table under kLayoutKey.
+inline constexpr char kLayoutKey[] = "layout";
+inline constexpr char kLayout[] = "1";
+
+rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options);
+// In the order: default, messages, chats, users.
+std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options& options);
+
+}  // namespace nightjar::storage

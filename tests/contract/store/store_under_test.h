@@ -1,0 +1,47 @@
+// The stores that the suite runs on, and the records it feeds them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "persister/store.h"
+
+namespace nightjar {
+
+// A store that can be closed and opened again on the same data.
+class StoreUnderTest {
+ public:
+  virtual ~StoreUnderTest() = default;
+  virtual Store& store() = 0;
+  virtual void Reopen() = 0;
+};
+std::unique_ptr<StoreUnderTest> MakeMemory();
+std::unique_ptr<StoreUnderTest> MakeRocksDb();
+
+// A directory of its own under $TMPDIR or /tmp, removed with everything in it at the end.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+inline constexpr char kGroup[] = "g:abcdefghijklmnopqrstuvwxyz";
+
+v1::JournalRecord MessageRecord(const std::string& chat, MsgId id, const std::string& author,
+                                const std::string& text = "hello");
+v1::JournalRecord ChangeRecord(const std::string& chat, MsgId id, v1::ChatChange::Kind kind,
+                               const std::vector<std::string>& added,
+                               const std::vector<std::string>& removed,
+                               const std::string& title = "title");
+v1::JournalRecord MarkRecord(const std::string& chat, const std::string& uid, MsgId id);
+
+// Everything the store says about these chats and users, as text; equal stores say the same.
+std::string Describe(Store& store, const std::vector<std::string>& chats,
+                     const std::vector<std::string>& uids);
+
+}  // namespace nightjar
