@@ -1,0 +1,81 @@
+-- nj_ack: a device has everything up to seq. Marks first, then the cursor.
+--
+-- KEYS  1 user:{p}:<uid>
+-- ARGV  1 user's tail  2 uid  3 device  4 epoch  5 seq, then for each mark: "d" or "g", the chat's tail,
+--       the chat's "p}", the id's bytes, the journal's record
+-- Reply {0, acked, mark, tell 0/1, mark, tell, ...} done, with the marks (from 1) that moved
+--       {1} beyond head  {2} other epoch  {3} unknown device
+
+local RECEIPT_MEMBERS = 32
+
+-- Moves uid's mark in a chat. Returns nil if it does not grow, else whether authors are to be told.
+local function mark_move(kind, tail, uid, id)
+  local chat_key = K_CHAT .. tail
+  if kind == 'd' then
+    local c = call('HMGET', chat_key, 'last', 'd:' .. uid)
+    if not c[1] or (c[2] and not id_below(c[2], id)) then return nil end
+    call('HSET', chat_key, 'd:' .. uid, id)
+    return 1
+  end
+  local count = call('HGET', chat_key, 'n')
+  if not count or call('HEXISTS', K_MEMBERS .. tail, uid) == 0 then return nil end
+  local have = call('HGET', K_DELIVERED .. tail, uid)
+  if have and not id_below(have, id) then return nil end
+  call('HSET', K_DELIVERED .. tail, uid, id)
+  return tonumber(count) <= RECEIPT_MEMBERS and 1 or 0
+end
+
+-- What was owed up to `most` (the furthest acknowledgement) is settled.
+local function owed_settle(user, tail, owed, most, head)
+  if most < owed then return end
+  if most < head then
+    call('HSET', user, 'owed', most + 1)
+    return
+  end
+  call('HDEL', user, 'owed')
+  local brace = string.find(tail, '}', 1, true)
+  call('ZREM', K_DUE .. string.sub(tail, 1, brace), string.sub(tail, brace + 2))
+end
+
+local function ack(keys, argv)
+  local user, tail, uid, device = keys[1], argv[1], argv[2], argv[3]
+  local seq = tonumber(argv[5])
+  if call('HGET', K_HUB, 'epoch') ~= argv[4] then return {2} end
+  local u = call('HMGET', user, 'base', 'dv', 'owed', 'a:' .. device)
+  local had = tonumber(u[4] or nil)
+  if not had then return {3} end
+  local base = tonumber(u[1] or 0)
+  local head = base + call('LLEN', K_INBOX .. tail)
+  if seq > head then return {1} end
+
+  local reply = {0, had}
+  for at = 6, #argv, 5 do
+    local tell = mark_move(argv[at], argv[at + 1], uid, argv[at + 3])
+    if tell then
+      call('RPUSH', K_JOURNAL .. argv[at + 2], argv[at + 4])
+      reply[#reply + 1] = (at - 1) / 5
+      reply[#reply + 1] = tell
+    end
+  end
+
+  local acked = had
+  if seq > had then
+    acked = seq
+    reply[2] = seq
+  end
+  local most, least = acked, acked
+  if #u[2] ~= #device + 1 then
+    if acked > had then call('HSET', user, 'a:' .. device, acked) end
+    most, least = acked_range(user, u[2])
+    if least > base then call('HSET', user, 'base', least) end
+  elseif least > base then
+    call('HSET', user, 'a:' .. device, acked, 'base', least)
+  elseif acked > had then
+    call('HSET', user, 'a:' .. device, acked)
+  end
+  if least > base then call('LTRIM', K_INBOX .. tail, least - base, -1) end
+  if u[3] then owed_settle(user, tail, tonumber(u[3]), most, head) end
+  return reply
+end
+
+register('nj_ack', ack, 'allow-oom')

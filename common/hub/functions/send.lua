@@ -1,0 +1,143 @@
+-- nj_send: accept a message.
+--
+-- KEYS  1 chat:{p}:<chat>
+-- ARGV  1 the chat's tail  2 "p}"  3 chat  4 author  5 device  6 client_msg_id  7 received_ms
+--       8 version (groups)  9 text bytes  10 "\n<broker>\n"  11 "d" direct, "g" group
+--       12 journal bound  13 tasks bound  14 which of the members is the author (from 1; 0: none)
+--       15 parts of `shared`  16 parts of `own`, then these parts, then the members' tails
+-- Reply {0, id, task 0/1, member, seq, member, seq, ...} accepted, with the deliveries
+--       {1, id} repeat  {2, version, uid, ...} stale  {3} denied  {4} below window  {5} too long  {6} full
+
+local INLINE_MEMBERS = 8
+local BIG_CHAT = 64
+local BIG_CHAT_TEXT = 4096
+
+-- Joins the parts from argv[from] on with the id between each two.
+local function join_parts(argv, from, count, id)
+  if count == 2 then return argv[from] .. id .. argv[from + 1] end
+  return table.concat(argv, id, from, from + count - 1)
+end
+
+local function member_present(row)
+  return row and string.sub(row, 9, 16) == NO_ID
+end
+
+-- {2, version, uid...}: what a caller with a stale list of members needs.
+local function send_stale(tail, version)
+  local reply = {2, version}
+  local rows = call('HGETALL', K_MEMBERS .. tail)
+  for i = 1, #rows, 2 do
+    if member_present(rows[i + 1]) then reply[#reply + 1] = rows[i] end
+  end
+  return reply
+end
+
+-- Puts a fan-out task onto the partition's list; returns its absolute end.
+local function task_push(part, chat, author, device, shared, own, id)
+  local length = call('RPUSH', K_TASKS .. part,
+    pb_bytes(1, chat) .. pb_bytes(2, author) .. pb_bytes(3, device) .. pb_bytes(4, shared)
+    .. pb_bytes(5, own) .. pb_fixed64(6, id))
+  return length + (call('HGET', K_PART .. part, 'tb') or 0)
+end
+
+-- Is a task of a chat, whose last one ends at te, still to be done?
+local function task_open(part, te)
+  return te and tonumber(te) > tonumber(call('HGET', K_PART .. part, 'tb') or 0)
+end
+
+-- Inline appending to all members (argv from `first` on), in their order.
+local function send_inline(argv, first, author_at, id, shared, own, now, reply)
+  local chat, broker = argv[3], argv[10]
+  local entry
+  for i = 1, #argv - first + 1 do
+    local tail = argv[first + i - 1]
+    local seq
+    call('HSET', K_CHATS .. tail, chat, id)
+    if i == author_at then
+      seq = inbox_push_own(tail, argv[5], id .. own, broker, now)
+    else
+      entry = entry or id .. shared
+      seq = inbox_push(tail, entry, false, broker, now)
+    end
+    if seq then
+      reply[#reply + 1] = i
+      reply[#reply + 1] = seq
+    end
+  end
+end
+
+-- Steps 2 to 4 for groups: nil if the send may go on, else the refusal.
+local function send_check_group(argv, version, count, author_at)
+  if not version then return {3} end
+  if version ~= argv[8] or count > INLINE_MEMBERS or author_at == 0 then
+    if not member_present(call('HGET', K_MEMBERS .. argv[1], argv[4])) then return {3} end
+  end
+  if count > BIG_CHAT and tonumber(argv[9]) > BIG_CHAT_TEXT then return {5} end
+  if count <= INLINE_MEMBERS and version ~= argv[8] then return send_stale(argv[1], version) end
+  return nil
+end
+
+local function send(keys, argv)
+  local chat_key, part, author, device = keys[1], argv[2], argv[4], argv[5]
+  local cid, author_at, direct = tonumber(argv[6]), tonumber(argv[14]), argv[11] == 'd'
+  local window_field = 'w:' .. author .. ':' .. device
+  local last, te, window, floor, version, count
+  if direct then
+    local c = call('HMGET', chat_key, 'last', 'te', window_field, 'f:' .. author)
+    last, te, window, floor = c[1], c[2], c[3], c[4]
+  else
+    local c = call('HMGET', chat_key, 'last', 'te', window_field, 'f:' .. author, 'ver', 'n')
+    last, te, window, floor, version, count = c[1], c[2], c[3], c[4], c[5], tonumber(c[6])
+  end
+
+  if cid > 0 then
+    if window then
+      local id, below = window_find(window, cid)
+      if id then return {1, id} end
+      if below then return {4} end
+    end
+    if floor and cid <= tonumber(floor) then return {4} end
+  end
+  if direct then
+    if author_at == 0 then return {3} end
+  else
+    local refusal = send_check_group(argv, version, count, author_at)
+    if refusal then return refusal end
+  end
+
+  local by_task = (count and count > INLINE_MEMBERS) or task_open(part, te)
+  if by_task and call('LLEN', K_TASKS .. part) >= tonumber(argv[13]) then return {6} end
+  local now = now_ms()
+  local id = next_id(last, tonumber(argv[7]), now)
+  local nshared, nown = tonumber(argv[15]), tonumber(argv[16])
+  local own = join_parts(argv, 17 + nshared, nown, id)
+  -- Its length is checked by pushing, and taken back if that was one too many: saves a call.
+  local journal = K_JOURNAL .. part
+  if call('RPUSH', journal, own) > tonumber(argv[12]) then
+    call('RPOP', journal)
+    return {6}
+  end
+
+  local first = 17 + nshared + nown
+  local shared = join_parts(argv, 17, nshared, id)
+  local reply = {0, id, 0}
+  if cid > 0 then
+    if not window then window_admit(chat_key, author, device) end
+    call('HSET', chat_key, 'last', id, window_field, window_insert(window or '', cid, id))
+  else
+    call('HSET', chat_key, 'last', id)
+  end
+  if direct and not last then
+    call('HSET', chat_key, 'ver', 1, 'n', #argv - first + 1, 'at', id_ms(id), 'by', author,
+      'first', id)
+  end
+  if by_task then
+    call('HSET', chat_key, 'te', task_push(part, argv[3], author, device, shared, own, id))
+    reply[3] = 1
+  else
+    send_inline(argv, first, author_at, id, shared, own, now, reply)
+  end
+  return reply
+end
+
+register('nj_send', send)
