@@ -43,15 +43,28 @@ std::string Encode(const v1::Presence& presence, Encoding encoding);
 // front; no decoding for protobuf.
 std::string EncodeEntry(std::string_view entry, uint64_t seq, uint32_t skipped, Encoding encoding);
 
-// As above but at most `max_frame` bytes: a text that does not fit is cut at a character and
-// `truncated` is set; other fields that make it too long are emptied after that, longest first.
+// All Fitted functions: never more than max(max_frame, limits::kMinFrame) bytes, whatever goes in.
+
+// As EncodeEntry, but fitted: a text that is too long is cut at a character and `truncated` is set;
+// what is still too long loses its other fields after that, longest first: those that say something
+// before those that name something (chat_id, author, ...). Without decoding if it fits as it is.
 std::string EncodeEntryFitted(std::string_view entry, uint64_t seq, uint32_t skipped,
                               Encoding encoding, uint32_t max_frame);
+// The same for a frame that is no stored entry (notice, rejected, delivered, ...). Marks of a
+// `delivered` are dropped from its end: they are hints, and `receipts` has them all.
+std::string EncodeFitted(const v1::ServerFrame& frame, Encoding encoding, uint32_t max_frame);
 
-// A response within `max_frame`: lists are shortened from the end that paging continues at, with
-// `more` set; one item too large by itself is cut like an entry. What cannot be shortened further
-// becomes an error response (kResourceExhausted).
-std::string EncodeResponseFitted(v1::Response response, Encoding encoding, uint32_t max_frame);
+// Which messages of a history page stay when they do not all fit. Paging goes on from the other end,
+// so the answer to a request with only `after_msg_id` keeps the oldest; every other the newest.
+enum class KeepMessages { kNewest, kOldest };
+
+// A response as a frame with seq 0, fitted: messages (of a chat_view always the newest kept), chats
+// and members are shortened with `more` set, to no less than one; one that is too large by itself is
+// cut like an entry. A chat_view gives up presence, delivered and chat.members, in this order, where
+// they would take more than half of the frame; each has a request of its own. What has no `more`
+// (receipts, presence) or cannot be shortened further becomes an error (kResourceExhausted).
+std::string EncodeResponseFitted(v1::Response response, Encoding encoding, uint32_t max_frame,
+                                 KeepMessages keep = KeepMessages::kNewest);
 
 // `message` without msg_id (it is ignored). Two parts.
 EntryTemplate MessageTemplate(const v1::Message& message);

@@ -37,7 +37,6 @@ class KeySet {
 
  private:
   KeySet();
-  struct Key;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

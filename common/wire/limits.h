@@ -7,6 +7,7 @@
 namespace nightjar::limits {
 
 inline constexpr size_t kPacket = 64 * 1024;
+inline constexpr size_t kJsonDepth = 16;  // objects and arrays in one another, in JSON from clients
 inline constexpr size_t kText = 16 * 1024;
 inline constexpr size_t kTextBigChat = 4 * 1024;
 inline constexpr size_t kBigChat = 64;  // chats of more members than this have the smaller text limit
@@ -34,6 +35,12 @@ inline constexpr uint32_t kListChatsDefault = 50, kListChatsMost = 200;
 inline constexpr uint32_t kListMembersDefault = 200, kListMembersMost = 1000;
 inline constexpr size_t kReceiptChats = 100;
 inline constexpr size_t kPresenceUids = 200;
+inline constexpr size_t kPushEndpoint = 2 * 1024;  // of Web Push
+inline constexpr size_t kPushToken = 4 * 1024;     // of FCM and APNs
+inline constexpr size_t kPushTopic = 256;          // of APNs: the app's bundle id
+inline constexpr size_t kPushP256dh = 65, kPushAuth = 16;  // exact sizes (RFC 8291)
+inline constexpr size_t kLanguage = 35;
+inline constexpr size_t kToken = 8 * 1024;         // a JWT
 inline constexpr size_t kFirstMembers = 64;  // members shown in a Chat and a ChatView
 
 }  // namespace nightjar::limits

@@ -1,0 +1,262 @@
+#include "common/wire/jwt.h"
+
+#include <openssl/err.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "common/wire/base64url.h"
+#include "common/wire/jwt_keys.h"
+#include "common/wire/limits.h"
+#include "common/wire/names.h"
+
+namespace nightjar {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kClockSkewS = 5;        // for `nbf` and `iat`; expiry is exact
+constexpr double kTimeMostS = 1e11;      // the year 5138: beyond it is milliseconds by mistake
+constexpr size_t kProfileMost = 256;     // of `name` and `email`
+
+Status Refuse(const char* reason) { return {Code::kUnauthenticated, reason}; }
+
+struct Token {
+  std::string_view header, payload, signature;
+};
+
+std::optional<Token> Split(std::string_view token) {
+  const size_t first = token.find('.');
+  if (first == std::string_view::npos) return std::nullopt;
+  const size_t second = token.find('.', first + 1);
+  if (second == std::string_view::npos) return std::nullopt;
+  if (token.find('.', second + 1) != std::string_view::npos) return std::nullopt;
+  return Token{token.substr(0, first), token.substr(first + 1, second - first - 1),
+               token.substr(second + 1)};
+}
+
+// A JSON object; discarded if it is anything else. A name given twice makes it "anything else": two
+// parsers could take different ones (libjwt's is another than ours).
+json ParseObject(std::string_view text) {
+  std::vector<std::vector<std::string>> names;
+  bool clean = true;
+  const auto watch = [&](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::object_start) names.emplace_back();
+    if (event == json::parse_event_t::object_end) names.pop_back();
+    if (event == json::parse_event_t::key) {
+      auto& seen = names.back();
+      const auto& name = value.get_ref<const std::string&>();
+      for (const std::string& other : seen) clean = clean && other != name;
+      seen.push_back(name);
+    }
+    return true;
+  };
+  json parsed = json::parse(text, watch, /*allow_exceptions=*/false);
+  if (!clean || !parsed.is_object()) return json(json::value_t::discarded);
+  return parsed;
+}
+
+// The string value of a claim: nothing if there is no such claim; not ok if it is no plain string.
+Result<std::optional<std::string>> OptionalString(const json& claims, const char* name) {
+  const auto found = claims.find(name);
+  if (found == claims.end()) return std::optional<std::string>();
+  if (!found->is_string()) return Refuse("a claim is not a string");
+  auto value = found->get<std::string>();
+  if (value.find('\0') != std::string::npos) return Refuse("a claim contains a NUL");
+  return std::optional<std::string>(std::move(value));
+}
+
+// A NumericDate in seconds; nothing if there is no such claim.
+Result<std::optional<double>> OptionalTime(const json& claims, const char* name) {
+  const auto found = claims.find(name);
+  if (found == claims.end()) return std::optional<double>();
+  if (!found->is_number()) return Refuse("a time claim is not a number");
+  const double seconds = found->get<double>();
+  if (!std::isfinite(seconds) || std::abs(seconds) > kTimeMostS) {
+    return Refuse("a time claim is out of range");
+  }
+  return std::optional<double>(seconds);
+}
+
+Status CheckTimes(const json& claims, int64_t unix_ms, int64_t& expires_ms) {
+  const auto expires = OptionalTime(claims, "exp");
+  if (!expires.ok()) return expires.status();
+  if (!expires->has_value()) return Refuse("no exp");
+  expires_ms = static_cast<int64_t>(std::floor(**expires * 1000));
+  if (unix_ms >= expires_ms) return Refuse("expired");
+  const double latest_s = static_cast<double>(unix_ms) / 1000 + kClockSkewS;
+  for (const char* name : {"nbf", "iat"}) {
+    const auto from = OptionalTime(claims, name);
+    if (!from.ok()) return from.status();
+    if (from->has_value() && **from > latest_s) return Refuse("not valid yet");
+  }
+  return Status::Ok();
+}
+
+// The first bytes of a text that are whole characters.
+std::string Bounded(std::string text) {
+  if (text.size() <= kProfileMost) return text;
+  size_t size = kProfileMost;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+  return text;
+}
+
+Result<Claims> ReadClaims(const json& token, int64_t unix_ms) {
+  Claims claims;
+  if (Status status = CheckTimes(token, unix_ms, claims.expires_ms); !status.ok()) return status;
+
+  auto subject = OptionalString(token, "sub");
+  if (!subject.ok()) return subject.status();
+  if (!subject->has_value() || !ValidUid(**subject)) return Refuse("sub is no user id");
+  claims.uid = **subject;
+
+  auto device = OptionalString(token, "dev");
+  if (!device.ok()) return device.status();
+  if (device->has_value()) {
+    if (!ValidDevice(**device)) return Refuse("dev is no device");
+    claims.device = **device;
+  }
+  if (const auto service = token.find("svc"); service != token.end()) {
+    if (!service->is_boolean()) return Refuse("svc is no boolean");
+    claims.service = service->get<bool>();
+  }
+  // These two only decorate notifications: odd ones are left out, not refused.
+  if (auto name = OptionalString(token, "name"); name.ok() && name->has_value()) {
+    claims.name = Bounded(**name);
+  }
+  if (auto email = OptionalString(token, "email"); email.ok() && email->has_value()) {
+    claims.email = Bounded(**email);
+  }
+  return claims;
+}
+
+size_t SignatureSize(jwt_alg_t algorithm) {
+  switch (algorithm) {
+    case JWT_ALG_HS256: return 32;
+    case JWT_ALG_ES256: return 64;
+    default: return 0;  // as long as the RSA key
+  }
+}
+
+// libjwt's verdict on the signature; its reading of the claims is not used.
+bool SignatureHolds(std::string_view token, const JwtKey& key) {
+  jwt_t* decoded = nullptr;
+  const std::string text(token);  // a C string without NULs: base64url and dots were checked
+  const int error =
+      jwt_decode(&decoded, text.c_str(), reinterpret_cast<const unsigned char*>(key.material.data()),
+                 static_cast<int>(key.material.size()));
+  const bool holds = error == 0 && decoded != nullptr && jwt_get_alg(decoded) == key.algorithm;
+  jwt_free(decoded);
+  ERR_clear_error();  // a refused signature leaves its trace in the thread's OpenSSL queue
+  return holds;
+}
+
+}  // namespace
+
+struct KeySet::Impl {
+  std::vector<JwtKey> keys;
+
+  const JwtKey* Find(const std::string& kid) const {
+    for (const JwtKey& key : keys) {
+      if (key.kid == kid) return &key;
+    }
+    return nullptr;
+  }
+};
+
+KeySet::KeySet() : impl_(std::make_unique<Impl>()) {}
+KeySet::~KeySet() = default;
+
+Result<std::shared_ptr<const KeySet>> KeySet::Load(const std::string& path) {
+  auto keys = LoadKeys(path);
+  if (!keys.ok()) return keys.status();
+  std::shared_ptr<KeySet> set(new KeySet());
+  set->impl_->keys = std::move(keys).value();
+  return std::shared_ptr<const KeySet>(std::move(set));
+}
+
+Result<std::shared_ptr<const KeySet>> KeySet::Parse(std::string_view text, const std::string& dir) {
+  auto keys = ParseKeys(text, dir);
+  if (!keys.ok()) return keys.status();
+  std::shared_ptr<KeySet> set(new KeySet());
+  set->impl_->keys = std::move(keys).value();
+  return std::shared_ptr<const KeySet>(std::move(set));
+}
+
+Result<Claims> KeySet::Verify(std::string_view token, int64_t unix_ms) const {
+  if (token.size() > limits::kToken) return Refuse("token larger than 8 KiB");
+  const auto parts = Split(token);
+  if (!parts) return Refuse("not a signed token");
+  const auto header_text = Base64UrlDecode(parts->header);
+  const auto payload_text = Base64UrlDecode(parts->payload);
+  const auto signature = Base64UrlDecode(parts->signature);
+  if (!header_text || !payload_text || !signature) return Refuse("not base64url");
+
+  const json header = ParseObject(*header_text);
+  if (header.is_discarded()) return Refuse("header is no JSON object");
+  if (header.contains("crit")) return Refuse("header has critical extensions");
+  const JwtKey* key = nullptr;
+  if (const auto kid = header.find("kid"); kid == header.end()) {
+    if (impl_->keys.size() != 1) return Refuse("no kid, and more than one key");
+    key = &impl_->keys.front();
+  } else {
+    if (!kid->is_string()) return Refuse("kid is no string");
+    key = impl_->Find(kid->get<std::string>());
+    if (key == nullptr) return Refuse("no key of this kid");
+  }
+  const auto algorithm = header.find("alg");
+  if (algorithm == header.end() || !algorithm->is_string() ||
+      algorithm->get_ref<const std::string&>() != jwt_alg_str(key->algorithm)) {
+    return Refuse("the algorithm is not the key's");
+  }
+  const size_t size = SignatureSize(key->algorithm);
+  if (signature->empty() || (size != 0 && signature->size() != size) ||
+      !SignatureHolds(token, *key)) {
+    return Refuse("bad signature");
+  }
+  const json payload = ParseObject(*payload_text);
+  if (payload.is_discarded()) return Refuse("payload is no JSON object");
+  return ReadClaims(payload, unix_ms);
+}
+
+Result<std::string> SignToken(const std::string& key_file, const Claims& claims) {
+  auto keys = LoadKeys(key_file);
+  if (!keys.ok()) return keys.status();
+  const JwtKey* key = nullptr;
+  for (const JwtKey& candidate : *keys) {
+    if (candidate.algorithm == JWT_ALG_HS256 && key == nullptr) key = &candidate;
+  }
+  if (key == nullptr) return Status(Code::kNotFound, key_file + ": no HS256 key to sign with");
+  if (!ValidUid(claims.uid)) return Status(Code::kInvalidArgument, "not a user id");
+  if (!claims.device.empty() && !ValidDevice(claims.device)) {
+    return Status(Code::kInvalidArgument, "not a device");
+  }
+
+  json payload = {{"sub", claims.uid}, {"exp", claims.expires_ms / 1000}};
+  if (!claims.device.empty()) payload["dev"] = claims.device;
+  if (claims.service) payload["svc"] = true;
+  if (!claims.name.empty()) payload["name"] = claims.name;
+  if (!claims.email.empty()) payload["email"] = claims.email;
+  const std::string text = payload.dump(-1, ' ', false, json::error_handler_t::replace);
+
+  jwt_t* raw = nullptr;
+  if (jwt_new(&raw) != 0) return Status(Code::kInternal, "libjwt is out of memory");
+  const std::unique_ptr<jwt_t, decltype(&jwt_free)> token(raw, jwt_free);
+  if (jwt_set_alg(raw, key->algorithm, reinterpret_cast<const unsigned char*>(key->material.data()),
+                  static_cast<int>(key->material.size())) != 0 ||
+      jwt_add_header(raw, "kid", key->kid.c_str()) != 0 ||
+      jwt_add_grants_json(raw, text.c_str()) != 0) {
+    return Status(Code::kInternal, "libjwt does not take the claims");
+  }
+  const std::unique_ptr<char, decltype(&std::free)> encoded(jwt_encode_str(raw), std::free);
+  if (encoded == nullptr) return Status(Code::kInternal, "libjwt does not sign");
+  return std::string(encoded.get());
+}
+
+}  // namespace nightjar
