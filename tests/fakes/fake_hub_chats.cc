@@ -1,0 +1,137 @@
+// Chats: records, membership, delivered marks.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/wire/codec.h"
+#include "common/wire/names.h"
+#include "tests/fakes/fake_hub.h"
+
+namespace nightjar::hub {
+
+using fake::ChatState;
+
+namespace {
+
+ChatRecord RecordOf(const std::string& id, const ChatState& chat) {
+  ChatRecord record;
+  record.chat = id;
+  record.direct = chat.direct;
+  record.title = chat.title;
+  record.created_ms = chat.created_ms;
+  record.created_by = chat.created_by;
+  record.last_msg_id = chat.last;
+  record.version = chat.version;
+  record.member_count = static_cast<uint32_t>(chat.PresentMembers().size());
+  return record;
+}
+
+bool IsGroup(const std::string& chat) {
+  const auto name = ParseChatId(chat);
+  return name && !name->direct;
+}
+
+ChangeReply Refuse(ChangeReply::Outcome outcome) {
+  ChangeReply reply;
+  reply.outcome = outcome;
+  return reply;
+}
+
+}  // namespace
+
+Reply FakeHub::Do(const CreateChat& c) {
+  using Outcome = ChangeReply::Outcome;
+  if (!IsGroup(c.chat)) return Refuse(Outcome::kDenied);
+  ChangeReply reply;
+  if (const ChatState* known = FindChat(c.chat)) {
+    reply.outcome = Outcome::kExists;
+    reply.record = RecordOf(c.chat, *known);
+    return reply;
+  }
+  const std::set<std::string> members(c.members.begin(), c.members.end());
+  const bool by_task = members.size() > limits::kInlineMembers;
+  if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
+
+  const MsgId id = NextMsgId(0, c.received_ms, Clock());
+  ChatState& chat = state_.chats[c.chat];
+  chat.title = c.title;
+  chat.created_ms = MsgIdMs(id);
+  chat.created_by = c.creator;
+  chat.last = id;
+  chat.version = 1;
+  for (const auto& uid : members) chat.members[uid] = {uid, id, 0};
+  const Entry entry{c.chat, id, "", "", JoinEntry(c.change, id), "", c.broker};
+  Journal(c.chat, entry.shared);
+  reply.msg_id = id;
+  reply.task = FanOut(chat, entry, by_task, {members.begin(), members.end()}, reply.deliveries);
+  reply.record = RecordOf(c.chat, chat);
+  return reply;
+}
+
+Reply FakeHub::Do(const UpdateChat& c) {
+  using Outcome = ChangeReply::Outcome;
+  ChangeReply reply;
+  ChatState* chat = FindChat(c.chat);
+  if (!IsGroup(c.chat) || chat == nullptr || !chat->IsMember(c.by)) {
+    return Refuse(Outcome::kDenied);
+  }
+  if (c.version != chat->version) {
+    reply.outcome = Outcome::kStale;
+    reply.record = RecordOf(c.chat, *chat);
+    return reply;
+  }
+  // Told of the change: who is a member after it, and who was removed by it.
+  const auto before = chat->PresentMembers();
+  std::set<std::string> told(before.begin(), before.end());
+  told.insert(c.add.begin(), c.add.end());
+  const bool by_task = told.size() > limits::kInlineMembers || TaskOpen(c.chat, *chat);
+  if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
+
+  const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());
+  chat->last = id;
+  chat->version += 1;
+  if (c.title) chat->title = *c.title;
+  for (const auto& uid : c.remove) chat->members[uid].left = id;
+  for (const auto& uid : c.add) chat->members[uid] = {uid, id, 0};
+  const Entry entry{c.chat, id, "", "", JoinEntry(c.change, id), "", c.broker};
+  Journal(c.chat, entry.shared);
+  reply.msg_id = id;
+  reply.task = FanOut(*chat, entry, by_task, {told.begin(), told.end()}, reply.deliveries);
+  reply.record = RecordOf(c.chat, *chat);
+  return reply;
+}
+
+Reply FakeHub::Do(const GetChat& c) {
+  GetChatReply reply;
+  const ChatState* chat = FindChat(c.chat);
+  if (chat == nullptr) return reply;
+  reply.found = true;
+  reply.record = RecordOf(c.chat, *chat);
+  reply.members_included = c.members && chat->version != c.known_version;
+  if (reply.members_included) {
+    for (const auto& [uid, member] : chat->members) reply.members.push_back(member);
+  }
+  return reply;
+}
+
+Reply FakeHub::Do(const GetReceipts& c) {
+  GetReceiptsReply reply;
+  for (const auto& id : c.chats) {
+    const ChatState* chat = FindChat(id);
+    if (chat == nullptr || !chat->IsMember(c.uid)) continue;
+    GetReceiptsReply::Chat marks{id, {}};
+    for (const auto& [uid, msg_id] : chat->delivered) marks.marks.push_back({uid, msg_id});
+    reply.chats.push_back(std::move(marks));
+  }
+  return reply;
+}
+
+Reply FakeHub::Do(const UserChats& c) {
+  UserChatsReply reply;
+  if (const auto* user = FindUser(c.uid)) {
+    reply.chats.assign(user->chats.begin(), user->chats.end());
+  }
+  return reply;
+}
+
+}  // namespace nightjar::hub

@@ -1,0 +1,214 @@
+// Sending and appending.
+#include <algorithm>
+#include <utility>
+
+#include "common/wire/codec.h"
+#include "common/wire/names.h"
+#include "nightjar/v1/hub.pb.h"
+#include "tests/fakes/fake_hub.h"
+
+namespace nightjar::hub {
+
+using fake::ChatState;
+using fake::UserState;
+using fake::Window;
+
+namespace {
+
+enum class Lookup { kNew, kRepeat, kBelow };
+
+// What the repeat window knows of this send. Asked before anything else, membership included.
+Lookup LookUpRepeat(const ChatState* chat, const Send& c, MsgId& first) {
+  if (c.client_msg_id == 0 || chat == nullptr) return Lookup::kNew;
+  const auto user = chat->windows.find(c.author);
+  if (user != chat->windows.end()) {
+    const auto device = user->second.find(c.device);
+    if (device != user->second.end()) {
+      const Window& window = device->second;
+      if (const auto it = window.find(c.client_msg_id); it != window.end()) {
+        first = it->second;
+        return Lookup::kRepeat;
+      }
+      if (window.size() >= limits::kRepeatWindow && c.client_msg_id < window.begin()->first) {
+        return Lookup::kBelow;
+      }
+    }
+  }
+  const auto floor = chat->floors.find(c.author);
+  if (floor != chat->floors.end() && c.client_msg_id <= floor->second) return Lookup::kBelow;
+  return Lookup::kNew;
+}
+
+MsgId NewestSend(const Window& window) {
+  MsgId newest = 0;
+  for (const auto& [client_msg_id, id] : window) newest = std::max(newest, id);
+  return newest;
+}
+
+// A device more than a user may have: the one whose newest send is oldest goes, its highest
+// client_msg_id becomes the user's floor.
+void ForgetOldestSender(ChatState& chat, const std::string& uid, const std::string& except) {
+  auto& windows = chat.windows[uid];
+  auto oldest = windows.end();
+  for (auto it = windows.begin(); it != windows.end(); ++it) {
+    if (it->first == except) continue;
+    if (oldest == windows.end() || NewestSend(it->second) < NewestSend(oldest->second)) oldest = it;
+  }
+  uint64_t& floor = chat.floors[uid];
+  floor = std::max(floor, oldest->second.rbegin()->first);
+  windows.erase(oldest);
+}
+
+void Remember(ChatState& chat, const Send& c, MsgId id) {
+  if (c.client_msg_id == 0) return;
+  auto& windows = chat.windows[c.author];
+  Window& window = windows[c.device];
+  window[c.client_msg_id] = id;
+  if (window.size() > limits::kRepeatWindow) window.erase(window.begin());
+  if (windows.size() > limits::kDevices) ForgetOldestSender(chat, c.author, c.device);
+}
+
+SendReply Refuse(SendReply::Outcome outcome) {
+  SendReply reply;
+  reply.outcome = outcome;
+  return reply;
+}
+
+// The members of a direct chat: low then high, or the one.
+std::vector<std::string> DirectMembers(const ChatName& name) {
+  if (name.low == name.high) return {name.low};
+  return {name.low, name.high};
+}
+
+}  // namespace
+
+Reply FakeHub::Do(const Send& c) {
+  using Outcome = SendReply::Outcome;
+  SendReply reply;
+  ChatState* chat = FindChat(c.chat);
+
+  switch (LookUpRepeat(chat, c, reply.msg_id)) {
+    case Lookup::kRepeat:
+      reply.outcome = Outcome::kRepeat;
+      return reply;
+    case Lookup::kBelow:
+      return Refuse(Outcome::kBelowWindow);
+    case Lookup::kNew:
+      break;
+  }
+
+  const auto name = ParseChatId(c.chat);
+  if (!name) return Refuse(Outcome::kDenied);
+  std::vector<std::string> recipients = c.members;
+  size_t member_count = 0;
+  if (name->direct) {
+    recipients = DirectMembers(*name);
+    member_count = recipients.size();
+    if (c.author != name->low && c.author != name->high) return Refuse(Outcome::kDenied);
+  } else {
+    if (chat == nullptr || !chat->IsMember(c.author)) return Refuse(Outcome::kDenied);
+    const auto present = chat->PresentMembers();
+    member_count = present.size();
+    if (member_count > limits::kBigChat && c.text_bytes > limits::kTextBigChat) {
+      return Refuse(Outcome::kTooLong);
+    }
+    if (member_count <= limits::kInlineMembers && c.version != chat->version) {
+      reply.outcome = Outcome::kStale;
+      reply.version = chat->version;
+      reply.members = present;
+      return reply;
+    }
+  }
+
+  const bool by_task =
+      member_count > limits::kInlineMembers || (chat != nullptr && TaskOpen(c.chat, *chat));
+  if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
+
+  // Nothing refuses it from here on.
+  if (chat == nullptr) chat = &state_.chats[c.chat];
+  const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());
+  if (name->direct && chat->last == 0) {
+    chat->direct = true;
+    chat->created_ms = MsgIdMs(id);
+    chat->created_by = c.author;
+    chat->version = 1;
+    for (const auto& uid : recipients) chat->members[uid] = {uid, id, 0};
+  }
+  chat->last = id;
+  Remember(*chat, c, id);
+  const Entry entry{c.chat, id, c.author, c.device, JoinEntry(c.shared, id), JoinEntry(c.own, id),
+                    c.broker};
+  Journal(c.chat, entry.own);
+  reply.msg_id = id;
+  reply.task = FanOut(*chat, entry, by_task, recipients, reply.deliveries);
+  return reply;
+}
+
+Reply FakeHub::Do(const Append& c) {
+  AppendReply reply;
+  const Entry entry{c.chat, c.msg_id, c.author, c.author_device, c.shared, c.own, c.broker};
+  for (const auto& uid : c.uids) AppendTo(uid, entry, reply.deliveries);
+  return reply;
+}
+
+bool FakeHub::TaskOpen(const std::string& id, const ChatState& chat) const {
+  const auto* partition = FindPartition(id);
+  return chat.task_end > (partition ? partition->tasks.base : 0);
+}
+
+bool FakeHub::FanOut(ChatState& chat, const Entry& entry, bool by_task,
+                     const std::vector<std::string>& uids, std::vector<Delivery>& deliveries) {
+  if (!by_task) {
+    for (const auto& uid : uids) AppendTo(uid, entry, deliveries);
+    return false;
+  }
+  v1::FanOutTask task;
+  task.set_chat_id(entry.chat);
+  task.set_author(entry.author);
+  task.set_author_device(entry.author_device);
+  task.set_shared(entry.shared);
+  task.set_own(entry.author.empty() ? "" : entry.own);
+  task.set_msg_id(entry.id);
+  auto& tasks = Partition(entry.chat).tasks;
+  tasks.records.push_back(task.SerializeAsString());
+  chat.task_end = tasks.end();
+  return true;
+}
+
+void FakeHub::AppendTo(const std::string& uid, const Entry& entry,
+                       std::vector<Delivery>& deliveries) {
+  UserState& user = state_.users[uid];
+  MsgId& newest = user.chats[entry.chat];
+  if (newest >= entry.id) return;
+  newest = entry.id;
+
+  const bool mine = !entry.author.empty() && uid == entry.author;
+  const bool only_sender =
+      user.devices.size() == 1 && user.devices.begin()->first == entry.author_device;
+  if (mine && only_sender && user.tails.empty()) return;  // told by the reply; nobody else to tell
+
+  user.inbox.push_back({entry.id, mine ? entry.own : entry.shared});
+  const uint64_t seq = user.head();
+  while (user.inbox.size() > options_.inbox_entries) {
+    user.inbox.pop_front();
+    ++user.base;
+  }
+  if (seq % 16 == 0) DropOld(user, 32);
+
+  if (user.routes() == 0 && !mine) {
+    if (user.owed == 0) user.owed = seq;
+    SetDue(uid);
+  }
+  if (user.ReachedThrough(entry.broker)) deliveries.push_back({uid, seq});
+}
+
+void FakeHub::DropOld(UserState& user, size_t most) {
+  const int64_t oldest = Clock() - limits::kInboxMs;
+  for (size_t i = 0; i < most && !user.inbox.empty(); ++i) {
+    if (MsgIdMs(user.inbox.front().id) >= oldest) return;
+    user.inbox.pop_front();
+    ++user.base;
+  }
+}
+
+}  // namespace nightjar::hub
