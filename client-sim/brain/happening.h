@@ -1,0 +1,82 @@
+// What a device tells the person who holds it, and the judge. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "nightjar/v1/client.pb.h"
+
+namespace nightjar::client {
+
+// The inbox is subscribed and the server said where this device stands. Also sent again by the server
+// at its own wish.
+struct Synced {
+  uint64_t epoch = 0, start = 0, head = 0;
+  bool resync = false;
+};
+struct WentDown {
+  std::string reason;
+};
+// One of our sends is in the chat for good.
+struct SendAccepted {
+  uint64_t client_msg_id = 0;
+  uint64_t msg_id = 0;
+  std::string chat_id;
+  std::string text;
+  int tries = 0;
+};
+// Refused for good; not stored under this id.
+struct SendRefused {
+  uint64_t client_msg_id = 0;
+  std::string chat_id;
+  std::string text;
+  v1::Error error;
+};
+// A message that this device sees for the first time.
+struct MessageCame {
+  uint64_t seq = 0;  // 0: read from history after a resync
+  v1::Message message;
+};
+// A copy of a message that this device has already (at least once is normal; people see one).
+struct RepeatCame {
+  uint64_t seq = 0;
+  std::string chat_id;
+  uint64_t msg_id = 0;
+};
+struct ChatChanged {
+  uint64_t seq = 0;
+  v1::ChatChange change;
+};
+// A delivered mark moved forward.
+struct MarkMoved {
+  std::string chat_id;
+  std::string uid;
+  uint64_t msg_id = 0;
+};
+// Acknowledged to the server: everything up to seq is safely here.
+struct AckSent {
+  uint64_t seq = 0;
+};
+struct GapSeen {
+  uint64_t held = 0, seq = 0;
+};
+struct PresenceSeen {
+  v1::Presence presence;
+};
+struct Answered {
+  v1::Response response;
+};
+struct Noticed {
+  v1::Notice notice;
+};
+// The server did what the protocol forbids.
+struct ServerFault {
+  std::string what;
+};
+
+using Happening = std::variant<Synced, WentDown, SendAccepted, SendRefused, MessageCame, RepeatCame,
+                               ChatChanged, MarkMoved, AckSent, GapSeen, PresenceSeen, Answered,
+                               Noticed, ServerFault>;
+
+}  // namespace nightjar::client

@@ -1,0 +1,143 @@
+#include "client-sim/device/paho_link.h"
+
+#include <mqtt/async_client.h>
+
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "common/base/bounded_queue.h"
+
+namespace nightjar::client {
+
+void Bell::Ring() {
+  {
+    std::lock_guard lock(mutex_);
+    rung_ = true;
+  }
+  rung_cv_.notify_one();
+}
+
+void Bell::WaitFor(int64_t ms) {
+  std::unique_lock lock(mutex_);
+  rung_cv_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return rung_; });
+  rung_ = false;
+}
+
+namespace {
+
+constexpr size_t kQueue = 10'000;
+
+// What Paho's thread may touch. It outlives the link as long as a callback is running.
+struct Inlet {
+  explicit Inlet(Bell* b) : bell(b) {}
+  BoundedQueue<LinkEvent> queue{kQueue};
+  std::atomic<bool> open{false};
+  Bell* bell;
+
+  void Push(LinkEvent event) {
+    if (!open.load()) return;
+    (void)queue.TryPush(std::move(event));  // full: a gap, made good by a resend
+    bell->Ring();
+  }
+};
+
+class PahoLink final : public Link, private mqtt::callback, private mqtt::iaction_listener {
+ public:
+  PahoLink(PahoOptions options, Bell* bell) : options_(std::move(options)), inlet_(bell) {}
+  ~PahoLink() override { PahoLink::Close(); }
+
+  void Open() override {
+    auto token = options_.token();
+    if (!token.ok()) return Refuse("no token: " + token.status().message());
+    try {
+      // A fresh client each time: nothing of the old line, queued or half sent, is carried over.
+      client_ = std::make_unique<mqtt::async_client>(
+          "tcp://" + options_.host + ":" + std::to_string(options_.port),
+          options_.uid + ":" + options_.device);
+      client_->set_callback(*this);
+      mqtt::message will("presence/" + options_.uid + "/" + options_.device, "bye", 0, false);
+      auto connect = mqtt::connect_options_builder()
+                         .mqtt_version(MQTTVERSION_3_1_1)
+                         .clean_session(true)
+                         .automatic_reconnect(false)
+                         .keep_alive_interval(std::chrono::seconds(options_.keep_alive_s))
+                         .connect_timeout(std::chrono::seconds(options_.connect_timeout_s))
+                         .user_name(options_.uid)
+                         .password(*token)
+                         .will(std::move(will))
+                         .finalize();
+      inlet_.open = true;
+      client_->connect(connect, nullptr, *this);
+    } catch (const mqtt::exception& e) {
+      Refuse(e.what());
+    }
+  }
+
+  void Close() override {
+    inlet_.open = false;
+    if (!client_) return;
+    try {
+      client_->disable_callbacks();
+      if (client_->is_connected()) client_->disconnect(100)->wait_for(std::chrono::seconds(1));
+    } catch (const mqtt::exception&) {
+      // It was gone already, which is what we want.
+    }
+    client_.reset();
+    std::vector<LinkEvent> dropped;
+    inlet_.queue.Drain(dropped);
+  }
+
+  void Subscribe(const std::string& filter) override {
+    Try([&] { client_->subscribe(filter, 0); });
+  }
+
+  void Publish(const std::string& topic, const std::string& payload) override {
+    Try([&] { client_->publish(topic, payload.data(), payload.size(), 0, false); });
+  }
+
+  void Poll(std::vector<LinkEvent>& events) override { inlet_.queue.Drain(events); }
+
+ private:
+  template <typename F>
+  void Try(F&& f) {
+    if (!client_) return;
+    try {
+      f();
+    } catch (const mqtt::exception&) {
+      // The line broke meanwhile: connection_lost tells, and the brain repeats what matters.
+    }
+  }
+
+  void Refuse(const std::string& reason) {
+    inlet_.open = true;
+    inlet_.Push({LinkEvent::Kind::kDown, "", reason});
+  }
+
+  // -- Paho's thread ----------------------------------------------------------------------------
+  void on_success(const mqtt::token&) override { inlet_.Push({LinkEvent::Kind::kUp, "", ""}); }
+  void on_failure(const mqtt::token& token) override {
+    const int rc = token.get_return_code();
+    std::string reason = rc > 0 ? "refused by the broker (code " + std::to_string(rc) + ")"
+                                : "no connection (" + mqtt::exception::error_str(rc) + ")";
+    inlet_.Push({LinkEvent::Kind::kDown, "", std::move(reason)});
+  }
+  void connection_lost(const std::string& cause) override {
+    inlet_.Push({LinkEvent::Kind::kDown, "", cause.empty() ? "connection lost" : cause});
+  }
+  void message_arrived(mqtt::const_message_ptr message) override {
+    inlet_.Push({LinkEvent::Kind::kArrived, message->get_topic(), message->get_payload_str()});
+  }
+
+  PahoOptions options_;
+  Inlet inlet_;
+  std::unique_ptr<mqtt::async_client> client_;
+};
+
+}  // namespace
+
+std::unique_ptr<Link> MakePahoLink(PahoOptions options, Bell* bell) {
+  return std::make_unique<PahoLink>(std::move(options), bell);
+}
+
+}  // namespace nightjar::client

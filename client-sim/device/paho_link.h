@@ -1,0 +1,43 @@
+// A Link over one Paho MQTT C++ client (MQTT 3.1.1, QoS 0 both ways, clean session).
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "client-sim/device/link.h"
+#include "common/base/result.h"
+
+namespace nightjar::client {
+
+// Wakes the thread that drives devices when something came for one of them. Any thread may Ring().
+class Bell {
+ public:
+  void Ring();
+  // Returns when rung since the last wait, or after `ms`.
+  void WaitFor(int64_t ms);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable rung_cv_;
+  bool rung_ = false;
+};
+
+struct PahoOptions {
+  std::string host = "127.0.0.1";
+  int port = 1883;
+  std::string uid;
+  std::string device;
+  // Asked for each connection; an error keeps the line down, with the reason.
+  std::function<Result<std::string>()> token;
+  int keep_alive_s = 30;
+  int connect_timeout_s = 5;
+};
+
+// `bell` must outlive the link. The queue from Paho's thread is bounded: frames beyond it are dropped,
+// which the device notices as a gap and makes good.
+std::unique_ptr<Link> MakePahoLink(PahoOptions options, Bell* bell);
+
+}  // namespace nightjar::client
