@@ -4,6 +4,8 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include <type_traits>
+
 #include "common/wire/codec.h"
 #include "common/wire/json_check.h"
 #include "common/wire/limits.h"
@@ -22,15 +24,17 @@ Status DecodeJson(std::string_view payload, pb::Message& message) {
   const auto status = pb::util::JsonStringToMessage(
       pb::StringPiece(payload.data(), payload.size()), &message, options);
   if (status.ok()) return Status::Ok();
-  // protobuf's own reason quotes what was sent; its first line is enough, and it is kept short.
-  std::string reason = status.message().ToString();
-  if (const size_t end = reason.find('\n'); end != std::string::npos) reason.resize(end);
-  constexpr size_t kReasonMost = 120;
-  if (reason.size() > kReasonMost) reason.resize(kReasonMost);
-  for (char& c : reason) {
-    if (c < ' ' || c > '~') c = '?';
+  // protobuf's own reason quotes what was sent, which must not get into a log: only the path of the
+  // field, "(create_chat.title): ...", is taken from it.
+  const std::string reason = status.message().ToString();
+  if (reason.find("oneof") != std::string::npos) {
+    return {Code::kInvalidArgument, "two fields are given of which only one may be"};
   }
-  return {Code::kInvalidArgument, "JSON does not fit the message: " + reason};
+  const size_t end = reason.find(')');
+  if (!reason.starts_with('(') || end == std::string::npos || end > 80) {
+    return {Code::kInvalidArgument, "JSON does not fit the message"};
+  }
+  return {Code::kInvalidArgument, "field " + reason.substr(1, end - 1) + ": a value of the wrong kind"};
 }
 
 Status DecodeInto(std::string_view payload, pb::Message& message) {
@@ -44,7 +48,6 @@ Status DecodeInto(std::string_view payload, pb::Message& message) {
     return {Code::kInvalidArgument,
             "not a protobuf " + message.GetDescriptor()->name() + ", or text that is not UTF-8"};
   }
-  message.DiscardUnknownFields();  // they would be stored and sent on otherwise
   return Status::Ok();
 }
 
@@ -52,6 +55,12 @@ template <typename T>
 Result<T> Decode(std::string_view payload) {
   T message;
   if (Status status = DecodeInto(payload, message); !status.ok()) return status;
+  // Unknown fields would be stored and sent on. Send and Ack have no messages inside.
+  if constexpr (std::is_same_v<T, v1::Request>) {
+    message.DiscardUnknownFields();
+  } else {
+    T::GetReflection()->MutableUnknownFields(&message)->Clear();
+  }
   return message;
 }
 

@@ -3,7 +3,8 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
-#include <span>
+#include <type_traits>
+#include <vector>
 
 #include "common/wire/codec.h"
 #include "common/wire/limits.h"
@@ -71,8 +72,12 @@ struct Longest {
   }
 };
 
-// The string or repeated field of most bytes anywhere in `message`, among names or among the rest.
-void FindLongest(pb::Message* message, bool names, Longest& longest) {
+// What EmptyFields empties, in this order.
+enum class Kind { kContent, kName, kInner };
+
+// The field of most bytes anywhere in `message`: a string or list (among names or among the rest), or
+// a message inside.
+void FindLongest(pb::Message* message, Kind kind, Longest& longest) {
   const pb::Reflection* reflection = message->GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection->ListFields(*message, &fields);
@@ -86,10 +91,13 @@ void FindLongest(pb::Message* message, bool names, Longest& longest) {
           bytes += 2 + reflection->GetRepeatedMessage(*message, field, i).ByteSizeLong();
         }
       }
-      if (!names) longest.Offer(message, field, bytes);
+      if (kind == Kind::kContent) longest.Offer(message, field, bytes);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      FindLongest(reflection->MutableMessage(message, field), names, longest);
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && IsName(field) == names) {
+      pb::Message* inner = reflection->MutableMessage(message, field);
+      FindLongest(inner, kind, longest);
+      if (kind == Kind::kInner) longest.Offer(message, field, 1 + inner->ByteSizeLong());
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING &&
+               kind == (IsName(field) ? Kind::kName : Kind::kContent)) {
       longest.Offer(message, field, reflection->GetString(*message, field).size());
     }
   }
@@ -97,11 +105,11 @@ void FindLongest(pb::Message* message, bool names, Longest& longest) {
 
 // Empties fields inside `part` until `whole`, which contains it, fits. False if that is not enough.
 bool EmptyFields(pb::Message& part, const pb::Message& whole, Encoding encoding, size_t most) {
-  for (const bool names : {false, true}) {
+  for (const Kind kind : {Kind::kContent, Kind::kName, Kind::kInner}) {
     while (true) {
       if (SizeOf(whole, encoding) <= most) return true;
       Longest longest;
-      FindLongest(&part, names, longest);
+      FindLongest(&part, kind, longest);
       if (longest.field == nullptr) break;
       longest.owner->GetReflection()->ClearField(longest.owner, longest.field);
     }
@@ -172,7 +180,7 @@ bool FitView(v1::ChatView& view, const v1::ServerFrame& frame, Encoding encoding
   for (int step = 0; step < 3 && SizeOf(frame, encoding) > most / 2; ++step) {
     if (step == 0) view.clear_presence();
     if (step == 1) view.clear_delivered();
-    if (step == 2) view.mutable_chat()->clear_members();
+    if (step == 2 && view.has_chat()) view.mutable_chat()->clear_members();
   }
   messages.Swap(view.mutable_messages());
   if (Shorten(*view.mutable_messages(), true, frame, encoding, most)) view.set_more(true);
@@ -242,7 +250,13 @@ void FitBody(v1::ServerFrame& frame, Encoding encoding, size_t most) {
   }
   if (SizeOf(frame, encoding) <= most) return;
   if (frame.has_message()) frame.mutable_message()->set_truncated(true);
-  if (!EmptyFields(frame, frame, encoding, most)) frame.clear_body();
+  const pb::Reflection* reflection = frame.GetReflection();
+  const FieldDescriptor* body = reflection->GetOneofFieldDescriptor(
+      frame, v1::ServerFrame::descriptor()->FindOneofByName("body"));
+  if (body == nullptr) return;
+  if (!EmptyFields(*reflection->MutableMessage(&frame, body), frame, encoding, most)) {
+    frame.clear_body();  // not reached by frames of this protocol; the bound holds all the same
+  }
 }
 
 }  // namespace

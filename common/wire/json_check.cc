@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <set>
 #include <utility>
 #include <vector>
@@ -38,29 +39,38 @@ class Checker : public nlohmann::json_sax<json> {
 
   const std::string& reason() const { return reason_; }
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
+  bool null() override {
+    // For a field: not given. In a list it would be nothing at all.
+    return !InKnownList() || RefuseValue();
+  }
+  bool boolean(bool) override { return Fits({FieldDescriptor::CPPTYPE_BOOL}); }
   bool binary(binary_t&) override { return true; }
-  bool string(string_t&) override { return true; }
+  bool string(string_t&) override {
+    // Of what a string says in place of a number, protobuf is the judge.
+    using FD = FieldDescriptor;
+    return Fits({FD::CPPTYPE_STRING, FD::CPPTYPE_ENUM, FD::CPPTYPE_INT32, FD::CPPTYPE_UINT32,
+                 FD::CPPTYPE_INT64, FD::CPPTYPE_UINT64});
+  }
   bool number_integer(number_integer_t value) override {
-    return value >= -static_cast<number_integer_t>(kExactMost) || RefuseNumber();
+    return FitsNumber(value >= -static_cast<number_integer_t>(kExactMost));
   }
   bool number_unsigned(number_unsigned_t value) override {
-    return value <= kExactMost || RefuseNumber();
+    return FitsNumber(value <= kExactMost);
   }
   bool number_float(number_float_t value, const string_t&) override {
-    return std::abs(value) <= static_cast<double>(kExactMost) || RefuseNumber();
+    return FitsNumber(std::abs(value) <= static_cast<double>(kExactMost));
   }
 
   bool start_object(std::size_t) override {
     if (levels_.size() >= limits::kJsonDepth) return Refuse("JSON nested too deeply");
+    if (!Fits({FieldDescriptor::CPPTYPE_MESSAGE})) return false;
     const Descriptor* type = nullptr;
     if (levels_.empty()) {
       type = root_;
     } else if (const FieldDescriptor* field = levels_.back().field; field != nullptr) {
       type = field->message_type();
     }
-    levels_.push_back({.type = type, .field = nullptr, .seen = {}});
+    levels_.push_back({.type = type, .field = nullptr, .list = false, .seen = {}});
     return true;
   }
   bool end_object() override {
@@ -69,9 +79,11 @@ class Checker : public nlohmann::json_sax<json> {
   }
   bool start_array(std::size_t) override {
     if (levels_.size() >= limits::kJsonDepth) return Refuse("JSON nested too deeply");
-    // Elements belong to the field that the array belongs to.
-    const FieldDescriptor* field = levels_.empty() ? nullptr : levels_.back().field;
-    levels_.push_back({.type = nullptr, .field = field, .seen = {}});
+    if (levels_.empty()) return Refuse("not a JSON object");
+    const FieldDescriptor* field = levels_.back().field;
+    if (field != nullptr && (!field->is_repeated() || levels_.back().list)) return RefuseValue();
+    // Elements belong to the field that the list belongs to.
+    levels_.push_back({.type = nullptr, .field = field, .list = true, .seen = {}});
     return true;
   }
   bool end_array() override {
@@ -96,18 +108,40 @@ class Checker : public nlohmann::json_sax<json> {
   struct Level {
     const Descriptor* type;        // of an object that belongs to a message; else null
     const FieldDescriptor* field;  // whose value comes next; null: unknown
+    bool list;
     std::set<int> seen;
   };
+
+  const FieldDescriptor* Field() const { return levels_.empty() ? nullptr : levels_.back().field; }
+  bool InKnownList() const { return Field() != nullptr && levels_.back().list; }
+
+  // Whether a value may stand here, for a field of one of these types.
+  bool Fits(std::initializer_list<FieldDescriptor::CppType> types) {
+    const FieldDescriptor* field = Field();
+    if (field == nullptr) return true;
+    if (field->is_repeated() && !levels_.back().list) return RefuseValue();
+    for (const FieldDescriptor::CppType type : types) {
+      if (field->cpp_type() == type) return true;
+    }
+    return RefuseValue();
+  }
+  bool FitsNumber(bool exact) {
+    using FD = FieldDescriptor;
+    if (!Fits({FD::CPPTYPE_INT32, FD::CPPTYPE_UINT32, FD::CPPTYPE_INT64, FD::CPPTYPE_UINT64,
+               FD::CPPTYPE_ENUM})) {
+      return false;
+    }
+    if (exact || Field() == nullptr || !Is64Bit(Field())) return true;
+    return Refuse("field " + Field()->json_name() +
+                  ": a number of 2^53 or more has to be given as a string");
+  }
 
   bool Refuse(std::string reason) {
     reason_ = std::move(reason);
     return false;
   }
-  bool RefuseNumber() {
-    const FieldDescriptor* field = levels_.empty() ? nullptr : levels_.back().field;
-    if (field == nullptr || !Is64Bit(field)) return true;  // protobuf checks the narrower ones itself
-    return Refuse("field " + field->json_name() +
-                  ": a number of 2^53 or more has to be given as a string");
+  bool RefuseValue() {
+    return Refuse("field " + Field()->json_name() + ": a value of the wrong kind");
   }
 
   const Descriptor* root_;

@@ -1,7 +1,7 @@
 // A strict look at a JSON payload before protobuf's lenient parser sees it.
 //
-// protobuf's parser takes single quotes, bare keys and repeated fields, recurses, and rounds large
-// numbers; a client must not come to depend on any of that. Here the text is checked against RFC 8259
+// protobuf's parser takes single quotes, bare keys, fields given twice and a value for a list, recurses,
+// and rounds large numbers; a client must not come to depend on any of that. Here the text is checked against RFC 8259
 // and against the message it is meant to be. Pure functions; any thread.
 #pragma once
 
@@ -16,9 +16,10 @@
 
 namespace nightjar {
 
-// kInvalidArgument, with a reason fit for a client, unless `text` is one JSON object that is well
-// formed (valid UTF-8, no lone surrogates, nothing after it), at most limits::kJsonDepth deep, names no
-// field of `type` twice, and gives 64-bit integers as strings or as whole numbers within ±(2^53 - 1).
+// kInvalidArgument, with a reason fit for a client (it quotes no values), unless `text` is one JSON
+// object that is well formed (valid UTF-8, no lone surrogates, nothing after it), at most
+// limits::kJsonDepth deep, names no field of `type` twice, gives each a value of its kind (lists as
+// lists), and 64-bit integers as strings or as numbers within ±(2^53 - 1).
 Status CheckJson(std::string_view text, const google::protobuf::Descriptor* type);
 
 // What can be read of a top-level field before the text goes wrong.

@@ -144,6 +144,13 @@ size_t SignatureSize(jwt_alg_t algorithm) {
   }
 }
 
+bool IsJwtType(const json& type) {
+  if (!type.is_string()) return false;
+  std::string name = type.get<std::string>();
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return name == "JWT";
+}
+
 // libjwt's verdict on the signature; its reading of the claims is not used.
 bool SignatureHolds(std::string_view token, const JwtKey& key) {
   jwt_t* decoded = nullptr;
@@ -201,6 +208,9 @@ Result<Claims> KeySet::Verify(std::string_view token, int64_t unix_ms) const {
   const json header = ParseObject(*header_text);
   if (header.is_discarded()) return Refuse("header is no JSON object");
   if (header.contains("crit")) return Refuse("header has critical extensions");
+  if (const auto type = header.find("typ"); type != header.end() && !IsJwtType(*type)) {
+    return Refuse("typ is not JWT");  // libjwt insists on it
+  }
   const JwtKey* key = nullptr;
   if (const auto kid = header.find("kid"); kid == header.end()) {
     if (impl_->keys.size() != 1) return Refuse("no kid, and more than one key");
