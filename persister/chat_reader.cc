@@ -1,0 +1,330 @@
+#include "persister/chat_reader.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/wire/limits.h"
+#include "common/wire/names.h"
+#include "persister/journal_tail.h"
+
+namespace nightjar::persist {
+namespace {
+
+constexpr uint32_t kRetryAfterMs = 1000;
+// The same words whether the chat is missing or somebody else's.
+const Status kDenied(Code::kPermissionDenied, "not a member of this chat");
+
+uint32_t Limit(uint32_t asked, uint32_t otherwise, uint32_t most) {
+  return asked == 0 ? otherwise : std::min(asked, most);
+}
+
+void AddMember(const std::string& uid, v1::Chat& chat) {
+  if (static_cast<size_t>(chat.members_size()) < limits::kFirstMembers) chat.add_members(uid);
+}
+
+void SetError(const Status& status, v1::Response& response) {
+  v1::Error& error = *response.mutable_error();
+  error.set_code(static_cast<v1::Code>(status.code()));
+  switch (status.code()) {
+    case Code::kUnavailable:
+      error.set_message("history is not available right now");
+      error.set_retry_after_ms(kRetryAfterMs);
+      break;
+    case Code::kInternal:  // what it is, is for the log
+      error.set_message("the server could not read this");
+      break;
+    default:
+      error.set_message(status.message());
+  }
+}
+
+// Keeps the newest (or oldest) messages that fit; true if some had to go.
+bool CutToFit(size_t bytes, bool keep_newest, google::protobuf::RepeatedPtrField<v1::Message>& list) {
+  size_t sum = 0;
+  int keep = 0;
+  for (int i = 0; i < list.size(); ++i) {
+    sum += list.Get(keep_newest ? list.size() - 1 - i : i).ByteSizeLong() + 8;
+    if (sum > bytes && keep > 0) break;
+    ++keep;
+  }
+  if (keep == list.size()) return false;
+  const int drop = list.size() - keep;
+  list.DeleteSubrange(keep_newest ? 0 : keep, drop);
+  return true;
+}
+
+}  // namespace
+
+void HideFromOthers(const std::string& uid, v1::Message& message) {
+  if (message.author() == uid) return;
+  message.clear_client_msg_id();
+  message.clear_device();
+}
+
+std::optional<v1::Chat> ChatFor(const std::string& uid, const std::string& chat_id,
+                                const hub::GetChatReply& reply) {
+  const auto name = ParseChatId(chat_id);
+  if (!name) return std::nullopt;
+  v1::Chat chat;
+  chat.set_chat_id(chat_id);
+  if (name->direct) {
+    // Its members are its name; before the first message it is empty, not missing.
+    if (uid != name->low && uid != name->high) return std::nullopt;
+    chat.set_kind(v1::Chat::DIRECT);
+    chat.add_members(name->low);
+    if (name->high != name->low) chat.add_members(name->high);
+    chat.set_member_count(static_cast<uint32_t>(chat.members_size()));
+  } else {
+    if (!reply.found) return std::nullopt;
+    bool member = false;
+    uint32_t count = 0;
+    for (const hub::Member& m : reply.members) {  // in uid order
+      if (m.left != 0) continue;
+      member = member || m.uid == uid;
+      ++count;
+      AddMember(m.uid, chat);
+    }
+    if (!member) return std::nullopt;
+    chat.set_kind(v1::Chat::GROUP);
+    chat.set_member_count(count);
+  }
+  if (reply.found) {
+    chat.set_title(reply.record.title);
+    chat.set_created_ms(reply.record.created_ms);
+    chat.set_created_by(reply.record.created_by);
+    chat.set_last_msg_id(reply.record.last_msg_id);
+  }
+  return chat;
+}
+
+ChatReader::ChatReader(Options options, hub::Hub& hub, Store& store)
+    : options_(options), hub_(hub, options.hub_timeout_ms), store_(store) {}
+
+v1::Response ChatReader::Answer(const std::string& uid, const v1::Request& request) {
+  v1::Response response;
+  response.set_request_id(request.request_id());
+  const auto fill = [&](auto result, auto set) {
+    if (result.ok()) {
+      set(std::move(result).value());
+    } else {
+      SetError(result.status(), response);
+    }
+  };
+  switch (request.body_case()) {
+    case v1::Request::kOpenChat:
+      fill(OpenChat(uid, request.open_chat()),
+           [&](v1::ChatView&& view) { *response.mutable_chat_view() = std::move(view); });
+      break;
+    case v1::Request::kHistory:
+      fill(History(uid, request.history()),
+           [&](v1::History&& page) { *response.mutable_history() = std::move(page); });
+      break;
+    case v1::Request::kListChats:
+      fill(ListChats(uid, request.list_chats()),
+           [&](v1::ChatList&& list) { *response.mutable_chats() = std::move(list); });
+      break;
+    default:
+      SetError({Code::kInvalidArgument, "not a request to read"}, response);
+  }
+  return response;
+}
+
+Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::string& chat_id) {
+  if (!ParseChatId(chat_id)) return Status(Code::kInvalidArgument, "malformed chat_id");
+  hub::GetChat get;
+  get.chat = chat_id;
+  get.members = true;
+  auto reply = hub_.AskOne<hub::GetChatReply>(get);
+  if (!reply.ok()) return reply.status();
+  auto chat = ChatFor(uid, chat_id, *reply);
+  if (!chat) return kDenied;
+  return Seen{std::move(*chat), reply->found};
+}
+
+// Store and tail as one page.
+Result<v1::History> ChatReader::Page(const std::string& uid, const HistoryQuery& query) {
+  Messages messages;
+  const Status tail =
+      ReadTails(hub_, {PartitionOf(query.chat_id, options_.partitions)}, [&](v1::Message message) {
+        const MsgId id = message.msg_id();
+        if (message.chat_id() != query.chat_id || id <= query.after) return;
+        if (query.before != 0 && id >= query.before) return;
+        messages[id] = std::move(message);
+      });
+  if (!tail.ok()) return tail;
+  auto stored = store_.History(query);
+  if (!stored.ok()) return stored.status();
+  for (v1::Message& message : stored->messages) messages[message.msg_id()] = std::move(message);
+
+  const bool oldest_first = query.after != 0 && query.before == 0;
+  bool more = stored->more;
+  while (messages.size() > query.limit) {
+    messages.erase(oldest_first ? std::prev(messages.end()) : messages.begin());
+    more = true;
+  }
+  v1::History page;
+  for (auto& [id, message] : messages) {
+    HideFromOthers(uid, message);
+    *page.add_messages() = std::move(message);
+  }
+  if (CutToFit(options_.response_bytes, !oldest_first, *page.mutable_messages())) more = true;
+  page.set_more(more);
+  return page;
+}
+
+Result<v1::History> ChatReader::History(const std::string& uid, const v1::GetHistory& ask) {
+  auto seen = See(uid, ask.chat_id());
+  if (!seen.ok()) return seen.status();
+  if (!seen->exists) return v1::History();
+  // Beyond what ids can be: everything, or nothing.
+  constexpr MsgId kMost = (MsgId{1} << 63) - 1;
+  return Page(uid, {ask.chat_id(), std::min(ask.before_msg_id(), kMost),
+                    std::min(ask.after_msg_id(), kMost),
+                    Limit(ask.limit(), limits::kHistoryDefault, limits::kHistoryMost)});
+}
+
+Result<v1::ChatView> ChatReader::OpenChat(const std::string& uid, const v1::OpenChat& ask) {
+  if (ask.has_to() && !ValidUid(ask.to())) {
+    return Status(Code::kInvalidArgument, "malformed uid in to");
+  }
+  const std::string chat_id = ask.has_to() ? DirectChatId(uid, ask.to()) : ask.chat_id();
+  auto seen = See(uid, chat_id);
+  if (!seen.ok()) return seen.status();
+  v1::ChatView view;
+  *view.mutable_chat() = std::move(seen->chat);
+  if (seen->exists) {
+    auto page = Page(
+        uid, {chat_id, 0, 0, Limit(ask.limit(), limits::kOpenChatDefault, limits::kOpenChatMost)});
+    if (!page.ok()) return page.status();
+    view.mutable_messages()->Swap(page->mutable_messages());
+    view.set_more(page->more());
+    // A message may have come since the hub was asked for the chat.
+    if (!view.messages().empty()) {
+      view.mutable_chat()->set_last_msg_id(
+          std::max(view.chat().last_msg_id(), view.messages().rbegin()->msg_id()));
+    }
+  }
+  if (Status s = AddPeople(uid, view); !s.ok()) return s;
+  return view;
+}
+
+Status ChatReader::AddPeople(const std::string& uid, v1::ChatView& view) {
+  hub::GetPresence presence;
+  presence.uids.assign(view.chat().members().begin(), view.chat().members().end());
+  hub::GetReceipts receipts;
+  receipts.uid = uid;
+  receipts.chats = {view.chat().chat_id()};
+  auto replies = hub_.Ask({presence, receipts});
+  if (!replies.ok()) return replies.status();
+  const auto* states = std::get_if<hub::GetPresenceReply>(&(*replies)[0]);
+  const auto* marks = std::get_if<hub::GetReceiptsReply>(&(*replies)[1]);
+  if (states == nullptr || marks == nullptr) return {Code::kInternal, "odd answer of the hub"};
+  for (const hub::PresenceState& state : states->states) {
+    v1::Presence& out = *view.add_presence();
+    out.set_uid(state.uid);
+    out.set_online(state.online);
+    out.set_last_active_ms(state.last_active_ms);
+  }
+  const std::set<std::string> first(presence.uids.begin(), presence.uids.end());
+  for (const auto& chat : marks->chats) {
+    for (const hub::Mark& mark : chat.marks) {
+      if (!first.contains(mark.uid)) continue;
+      v1::DeliveredMark& out = *view.add_delivered();
+      out.set_uid(mark.uid);
+      out.set_msg_id(mark.msg_id);
+    }
+  }
+  return Status::Ok();
+}
+
+// The newest message of each chat, by chat id.
+Result<std::map<std::string, v1::Message>> ChatReader::Newest(
+    const std::vector<std::string>& chats) {
+  std::set<uint32_t> partitions;
+  for (const auto& chat : chats) partitions.insert(PartitionOf(chat, options_.partitions));
+  const std::set<std::string> wanted(chats.begin(), chats.end());
+  std::map<std::string, v1::Message> newest;
+  const auto take = [&](v1::Message message) {
+    if (!wanted.contains(message.chat_id())) return;
+    v1::Message& known = newest[message.chat_id()];
+    if (message.msg_id() > known.msg_id()) known = std::move(message);
+  };
+  if (Status s = ReadTails(hub_, {partitions.begin(), partitions.end()}, take); !s.ok()) return s;
+  for (const auto& chat : chats) {
+    auto page = store_.History({chat, 0, 0, 1});
+    if (!page.ok()) return page.status();
+    for (auto& message : page->messages) take(std::move(message));
+  }
+  return newest;
+}
+
+Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::ListChats& ask) {
+  auto all = hub_.AskOne<hub::UserChatsReply>(hub::UserChats{uid});
+  if (!all.ok()) return all.status();
+  auto& order = all->chats;
+  std::erase_if(order, [&](const auto& chat) {
+    return ask.before_msg_id() != 0 && chat.second >= ask.before_msg_id();
+  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+
+  // Chats that uid is still in, one more than asked for. Who left many chats makes this go on.
+  const size_t limit = Limit(ask.limit(), limits::kListChatsDefault, limits::kListChatsMost);
+  std::vector<std::pair<v1::Chat, MsgId>> page;
+  for (size_t next = 0; next < order.size() && page.size() <= limit;) {
+    const size_t end = std::min(order.size(), next + limit + 1 - page.size());
+    std::vector<hub::Call> calls;
+    for (size_t i = next; i < end; ++i) {
+      hub::GetChat get;
+      get.chat = order[i].first;
+      get.members = true;
+      calls.emplace_back(std::move(get));
+    }
+    auto replies = hub_.Ask(std::move(calls));
+    if (!replies.ok()) return replies.status();
+    for (size_t i = next; i < end; ++i) {
+      const auto* reply = std::get_if<hub::GetChatReply>(&(*replies)[i - next]);
+      if (reply == nullptr) return Status(Code::kInternal, "odd answer of the hub");
+      auto chat = ChatFor(uid, order[i].first, *reply);
+      if (chat) page.emplace_back(std::move(*chat), order[i].second);
+    }
+    next = end;
+  }
+  const bool more = page.size() > limit;
+  if (more) {
+    // The next page begins below an id: chats with the same id must not be torn apart.
+    const MsgId cut = page.back().second;
+    page.pop_back();
+    size_t keep = page.size();
+    while (keep > 0 && page[keep - 1].second == cut) --keep;
+    if (keep > 0) page.resize(keep);
+  }
+
+  std::vector<std::string> ids;
+  for (const auto& [chat, id] : page) ids.push_back(chat.chat_id());
+  auto newest = Newest(ids);
+  if (!newest.ok()) return newest.status();
+  v1::ChatList list;
+  list.set_more(more);
+  size_t bytes = 0;
+  for (auto& [chat, id] : page) {
+    v1::ChatSummary summary;
+    // What pages are cut by; a fan-out still under way may leave it behind the chat's own newest id.
+    chat.set_last_msg_id(id);
+    *summary.mutable_chat() = std::move(chat);
+    if (const auto message = newest->find(summary.chat().chat_id()); message != newest->end()) {
+      HideFromOthers(uid, message->second);
+      *summary.mutable_last_message() = std::move(message->second);
+    }
+    bytes += summary.ByteSizeLong() + 8;
+    if (bytes > options_.response_bytes && list.chats_size() > 0) {
+      list.set_more(true);
+      break;
+    }
+    *list.add_chats() = std::move(summary);
+  }
+  return list;
+}
+
+}  // namespace nightjar::persist

@@ -1,0 +1,24 @@
+// Messages that are accepted and perhaps not stored yet: the journal, as far as it is not trimmed.
+//
+// A reader takes the tail first and the store second. What is trimmed between the two was stored
+// before, so the union misses nothing.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "common/base/result.h"
+#include "persister/hub_reader.h"
+#include "nightjar/v1/hub.pb.h"
+
+namespace nightjar::persist {
+
+// More records than this in the tails asked for: kUnavailable. The store is far behind then, and a
+// reader would hold up everybody else.
+inline constexpr size_t kTailMost = 200'000;
+
+// Calls `take` for every message in the tails of these partitions, each partition in journal order.
+Status ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
+                 const std::function<void(v1::Message)>& take);
+
+}  // namespace nightjar::persist

@@ -1,0 +1,98 @@
+#include "persister/journal_worker.h"
+
+#include <algorithm>
+
+#include "common/base/clock.h"
+
+namespace nightjar::persist {
+
+// The consumer has at most two calls under way.
+constexpr size_t kAnswersMost = 16;
+
+JournalWorker::JournalWorker(JournalConsumer::Options options, hub::Hub& hub, Store& store,
+                             std::function<void(const Say&)> say)
+    : consumer_(std::move(options)),
+      hub_(hub),
+      store_(store),
+      say_(std::move(say)),
+      answers_(std::make_shared<Mailbox<Answer>>(kAnswersMost)) {}
+
+JournalWorker::~JournalWorker() { Stop(0); }
+
+void JournalWorker::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+bool JournalWorker::Stop(int64_t most_ms) {
+  if (!thread_.joinable()) return stopped_cleanly_;
+  stop_at_ms_ = SystemNow().mono_ms + most_ms;
+  (void)answers_->TryPush({});  // tag 0: only wakes; full: it is awake
+  thread_.join();
+  answers_->Close();
+  return stopped_cleanly_;
+}
+
+JournalConsumer::Counters JournalWorker::counters() const {
+  std::lock_guard lock(counters_mutex_);
+  return counters_;
+}
+
+void JournalWorker::Publish() {
+  leased_once_ = consumer_.leased_once();
+  std::lock_guard lock(counters_mutex_);
+  counters_ = consumer_.counters();
+}
+
+void JournalWorker::Run() {
+  bool stopping = false;
+  while (!consumer_.stopped()) {
+    const int64_t now = SystemNow().mono_ms;
+    const int64_t give_up = stop_at_ms_;
+    if (give_up >= 0 && now >= give_up && stopping) break;
+    Actions actions;
+    if (give_up >= 0 && !stopping) {
+      stopping = true;
+      consumer_.Stop(now, actions);
+    } else {
+      consumer_.Tick(now, actions);
+    }
+    const bool idle = actions.empty();
+    Do(std::move(actions));
+    Publish();
+    if (!idle) continue;  // time has passed
+    const int64_t until = stopping ? std::min(give_up, consumer_.NextWakeMs()) : consumer_.NextWakeMs();
+    const int64_t wait = std::clamp<int64_t>(until - now, stopping ? 1 : 0, 1000);
+    if (auto answer = answers_->Take(wait)) {
+      Actions more;
+      consumer_.OnHubReply(answer->tag, std::move(answer->reply), SystemNow().mono_ms, more);
+      Do(std::move(more));
+    }
+  }
+  Publish();
+  stopped_cleanly_ = consumer_.stopped();
+}
+
+void JournalWorker::Do(Actions actions) {
+  // Storing leads to further actions, of this same thread: a loop rather than a recursion.
+  while (!actions.empty()) {
+    Actions more;
+    for (Action& action : actions) {
+      if (auto* ask = std::get_if<AskHub>(&action)) {
+        if (auto* dead = std::get_if<hub::PutDeadLetter>(&ask->call)) {
+          dead->now_ms = SystemNow().unix_ms;
+        }
+        hub_.Submit(std::move(ask->call), [answers = answers_, tag = ask->tag](hub::Reply reply) {
+          (void)answers->TryPush({tag, std::move(reply)});  // closed: nobody waits any more
+        });
+      } else if (auto* put = std::get_if<PutRecords>(&action)) {
+        const Status status = store_.Put(*put->records);
+        consumer_.OnStored(status, SystemNow().mono_ms, more);
+      } else {
+        say_(std::get<Say>(action));
+      }
+    }
+    actions = std::move(more);
+  }
+}
+
+}  // namespace nightjar::persist

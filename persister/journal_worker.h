@@ -1,0 +1,57 @@
+// The thread that does what the JournalConsumer decides.
+//
+// Threads: the consumer and Put belong to the worker's own thread; replies of the hub come to it
+// through a mailbox. The other methods: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "common/hub/hub.h"
+#include "persister/journal_consumer.h"
+#include "persister/mailbox.h"
+#include "persister/store.h"
+
+namespace nightjar::persist {
+
+class JournalWorker {
+ public:
+  // `hub` and `store` must outlive the worker; `say` is called on its thread.
+  JournalWorker(JournalConsumer::Options options, hub::Hub& hub, Store& store,
+                std::function<void(const Say&)> say);
+  ~JournalWorker();  // as Stop(0), if nobody stopped it
+
+  void Start();
+  // Finishes the round under way and gives the leases back, for at most `most_ms`. False: gave up (the
+  // leases then run out by themselves).
+  bool Stop(int64_t most_ms);
+
+  bool leased_once() const { return leased_once_; }
+  JournalConsumer::Counters counters() const;  // as of the last round
+
+ private:
+  struct Answer {
+    uint64_t tag = 0;
+    hub::Reply reply;
+  };
+  void Run();
+  void Do(Actions actions);
+  void Publish();
+
+  JournalConsumer consumer_;
+  hub::Hub& hub_;
+  Store& store_;
+  const std::function<void(const Say&)> say_;
+  std::shared_ptr<Mailbox<Answer>> answers_;  // outlives the worker in the hub's callbacks
+  std::atomic<int64_t> stop_at_ms_{-1};       // mono; by when to give up; -1: run
+  std::atomic<bool> leased_once_{false};
+  std::atomic<bool> stopped_cleanly_{false};
+  mutable std::mutex counters_mutex_;
+  JournalConsumer::Counters counters_;
+  std::thread thread_;
+};
+
+}  // namespace nightjar::persist

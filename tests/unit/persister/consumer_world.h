@@ -1,0 +1,75 @@
+// A hub in memory, a store that can be made to fail, and consumers that can be stopped between any
+// two steps; all in one thread on virtual time.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "persister/journal_consumer.h"
+#include "tests/fakes/call_queue.h"
+#include "tests/fakes/fake_hub.h"
+#include "tests/fakes/memory_store.h"
+
+namespace nightjar::persist {
+
+inline constexpr uint32_t kPartitions = 4;
+
+// What the store does with the next Puts.
+enum class StoreMood { kGood, kAway, kStoresButFails };
+
+class ConsumerWorld {
+ public:
+  // One process life.
+  struct Life {
+    std::unique_ptr<JournalConsumer> consumer;
+    std::unique_ptr<hub::CallQueue> hub;
+    std::deque<Action> todo;
+  };
+
+  ConsumerWorld();
+
+  Life& Start(JournalConsumer::Options options = {});
+  void Kill(size_t i) { lives_.erase(lives_.begin() + static_cast<ptrdiff_t>(i)); }
+  std::vector<std::unique_ptr<Life>>& lives() { return lives_; }
+
+  void Tick(Life& life);
+  // Does the oldest thing to do; false: there is none.
+  bool Step(Life& life);
+  // Everything there is to do, hub answers included, until nothing is left at this time.
+  void Settle(Life& life);
+  // Lets time pass in small steps, settling everybody, until the journal is empty or `most_ms` is over.
+  bool Drain(int64_t most_ms);
+
+  void SendOne(const std::string& from, const std::string& to);
+  void PutRaw(const std::string& chat, std::string record);  // straight into the journal
+  size_t JournalSize();
+  // Empty, or what is wrong: a message that is neither stored nor in the journal.
+  std::string Lost();
+  // Empty, or what is wrong: the store does not hold exactly what was accepted.
+  std::string NotExactlyOnce();
+
+  int64_t now_ms = 1'000'000;
+  StoreMood mood = StoreMood::kGood;
+  std::vector<std::string> said;
+  uint64_t puts = 0;
+
+  hub::FakeHub& hub() { return hub_; }
+  fakes::MemoryStore& store() { return store_; }
+  const std::map<std::string, std::set<MsgId>>& accepted() const { return accepted_; }
+
+ private:
+  Status Put(const Records& records);
+
+  hub::FakeHub hub_;
+  fakes::MemoryStore store_;
+  std::vector<std::unique_ptr<Life>> lives_;
+  std::map<std::string, std::set<MsgId>> accepted_;  // by chat
+  int owners_ = 0;
+};
+
+}  // namespace nightjar::persist
