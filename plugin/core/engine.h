@@ -46,7 +46,7 @@ class Engine {
 
   // Takes one event at one instant; `out` is cleared first and gets what is to be done about it.
   // REQUIRES: now.mono_ms never goes back.
-  void Handle(const Event& event, Now now, Actions& out);
+  void Handle(Event event, Now now, Actions& out);
 
   void SetKeys(std::shared_ptr<const KeySet> keys);
 

@@ -1,0 +1,354 @@
+// The only switch of the core: each event goes to the stages that have something to say to it, one
+// after another. docs/life-of-a-message.md follows one message through here.
+#include "plugin/core/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/wire/codec.h"
+#include "plugin/core/admit.h"
+#include "plugin/core/clearing.h"
+#include "plugin/core/deliver.h"
+#include "plugin/core/fan_out.h"
+#include "plugin/core/login.h"
+#include "plugin/core/presence.h"
+#include "plugin/core/receipts.h"
+#include "plugin/core/requests.h"
+#include "plugin/core/send.h"
+#include "plugin/core/state.h"
+#include "plugin/core/sweep.h"
+#include "plugin/core/tell.h"
+
+namespace nightjar::core {
+
+State::State(Config c, std::shared_ptr<const KeySet> k)
+    : config(std::move(c)),
+      broker(fmt::format("{}#{}", config.broker_id, config.incarnation)),
+      reply_topic("svc/reply/" + config.broker_id),
+      keys(std::move(k)),
+      chats(config.chat_cache) {}
+State::~State() = default;
+
+namespace {
+
+// ---- sequences of stages ----------------------------------------------------------------------
+
+void Spread(State& s, const FreshEntry& entry) {
+  deliver::Fresh(s, entry);
+  if (entry.task) fan_out::Poke(s, entry.chat);
+  if (entry.look_all) {
+    fan_out::Suspect(s);
+    sweep::All(s);
+  }
+}
+
+void Act(State& s, SessionId id, const receipts::Outcome& outcome) {
+  Session* session = s.directory.Find(id);
+  if (session == nullptr || !session->inbox) return;
+  if (outcome.login) return login::Again(s, *session);
+  if (outcome.rewind) {
+    deliver::Rewind(s, *session, *outcome.rewind);
+  } else if (outcome.catch_up) {
+    deliver::CatchUp(s, *session);
+  }
+}
+
+void CloseInbox(State& s, Session& session) {
+  receipts::Flush(s, session);
+  login::Shut(s, session);
+}
+
+// ---- packets ----------------------------------------------------------------------------------
+
+void OnSend(State& s, Session& session, std::string_view payload) {
+  Result<v1::Send> send = DecodeSend(payload);
+  if (!send.ok()) {
+    const uint64_t id = SalvageClientMsgId(payload);
+    if (id == 0) return TellBadFrame(s, session, send.status().message());
+    ++s.stats.bad_frames;
+    return TellRejected(s, session, id, "", Code::kInvalidArgument, send.status().message(), 0);
+  }
+  if (send->ack() != 0) {
+    v1::Ack ack;
+    ack.set_seq(send->ack());
+    ack.set_epoch(send->epoch());
+    Act(s, session.id, receipts::OnAck(s, session, ack));
+  }
+  if (const Status valid = ValidateSend(*send); !valid.ok()) {
+    return TellRejected(s, session, send->client_msg_id(), send->chat_id(), valid.code(),
+                        valid.message(), 0);
+  }
+  if (const uint32_t wait = admit::TakeSend(s, session); wait > 0) {
+    return TellRejected(s, session, send->client_msg_id(), send->chat_id(),
+                        Code::kResourceExhausted, "sending too fast", wait);
+  }
+  send::Start(s, session, *send);
+}
+
+void OnAck(State& s, Session& session, std::string_view payload) {
+  const Result<v1::Ack> ack = DecodeAck(payload);
+  if (!ack.ok()) return TellBadFrame(s, session, ack.status().message());
+  Act(s, session.id, receipts::OnAck(s, session, *ack));
+}
+
+void OnRequest(State& s, Session& session, std::string_view payload) {
+  Result<v1::Request> request = DecodeRequest(payload);
+  Status status = request.ok() ? ValidateRequest(*request) : request.status();
+  if (status.ok()) return requests::Start(s, session, std::move(request.value()));
+  const std::string id = request.ok() ? request->request_id() : SalvageRequestId(payload);
+  if (id.empty() || id.size() > limits::kRequestId) {
+    return TellBadFrame(s, session, status.message());
+  }
+  v1::ServerFrame frame;
+  frame.mutable_response()->set_request_id(id);
+  frame.mutable_response()->mutable_error()->set_code(static_cast<v1::Code>(status.code()));
+  frame.mutable_response()->mutable_error()->set_message(status.message());
+  Tell(s, session, frame);
+}
+
+// Answers of persisters come from service accounts' sessions.
+void OnService(State& s, std::string_view topic, std::string_view payload) {
+  if (topic != s.reply_topic) return;
+  v1::StoreReply reply;
+  if (!reply.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return LogSome(s, "store_reply", LogLevel::kWarning, "a persister's answer cannot be decoded");
+  }
+  requests::OnStoreReply(s, std::move(reply));
+}
+
+// ---- events -----------------------------------------------------------------------------------
+
+void On(State& s, const ConnectAsked& event) {
+  Session* session = admit::Connect(s, event);
+  s.out->verdict = session != nullptr ? Verdict::kAllow : Verdict::kDeny;
+  if (session == nullptr) return;
+  if (Session* old = s.directory.Twin(*session)) {
+    CloseInbox(s, *old);
+    login::Replace(s, *old);
+  }
+}
+
+void On(State& s, const SubscribeAsked& event) {
+  Session* session = s.directory.Find(event.session);
+  const Topic topic = ParseTopic(event.filter);
+  if (session == nullptr || !admit::MaySubscribe(*session, topic, event.filter)) {
+    s.out->verdict = Verdict::kDeny;
+    return;
+  }
+  s.out->verdict = Verdict::kAllow;
+  switch (topic.kind) {
+    case TopicKind::kInbox:
+      receipts::Flush(s, *session);
+      login::Open(s, *session, topic, event.filter, event.qos);
+      break;
+    case TopicKind::kTail: presence::TailOn(s, *session, topic.encoding, event.qos); break;
+    case TopicKind::kPresence:
+      if (!presence::Watch(s, *session, topic, event.qos)) s.out->verdict = Verdict::kDeny;
+      break;
+    default: break;  // a service's
+  }
+}
+
+void On(State& s, const Unsubscribed& event) {
+  Session* session = s.directory.Find(event.session);
+  if (session == nullptr) return;
+  const Topic topic = ParseTopic(event.filter);
+  switch (topic.kind) {
+    case TopicKind::kInbox:
+      if (login::Ends(*session, topic)) CloseInbox(s, *session);
+      break;
+    case TopicKind::kTail: presence::TailOff(s, *session, topic.encoding); break;
+    case TopicKind::kPresence: presence::Unwatch(s, *session, topic); break;
+    default: break;
+  }
+}
+
+void On(State& s, const PublishAsked& event) {
+  s.out->verdict = admit::MayPublish(s, event) ? Verdict::kAllow : Verdict::kDeny;
+}
+
+void On(State& s, const Published& event) {
+  Session* session = s.directory.Find(event.session);
+  if (session == nullptr || !admit::MayPublish(s, {event.session, event.topic})) {
+    s.out->verdict = Verdict::kDeny;
+    return;
+  }
+  s.out->verdict = Verdict::kAllow;
+  const Topic topic = ParseTopic(event.topic);
+  if (topic.kind == TopicKind::kService) return OnService(s, event.topic, event.payload);
+  if (topic.kind == TopicKind::kPresenceWill) return CloseInbox(s, *session);
+  session->form = DetectEncoding(event.payload);
+  switch (topic.kind) {
+    case TopicKind::kSend: return OnSend(s, *session, event.payload);
+    case TopicKind::kAck: return OnAck(s, *session, event.payload);
+    case TopicKind::kRequest: return OnRequest(s, *session, event.payload);
+    default: break;
+  }
+}
+
+void On(State& s, const Disconnected& event) {
+  Session* session = s.directory.Find(event.session);
+  if (session == nullptr) return;
+  CloseInbox(s, *session);
+  presence::Forget(s, *session);
+  admit::Forget(s, *session);
+  Log(s, LogLevel::kDebug, fmt::format("{}: disconnected", Name(*session)));
+  s.directory.Remove(*session);
+}
+
+void On(State& s, const HubUp&) {
+  s.hub_up = true;
+  clearing::Start(s);
+  fan_out::Start(s);
+  fan_out::Suspect(s);
+  sweep::All(s);
+  Log(s, LogLevel::kNotice, "hub: connected");
+}
+
+void On(State& s, const HubDown& event) {
+  s.hub_up = false;
+  Log(s, LogLevel::kWarning, fmt::format("hub: connection lost: {}", event.reason));
+}
+
+void On(State& s, const Stopping&) {
+  if (std::exchange(s.stopping, true)) return;
+  for (auto& [id, session] : s.directory.all()) {
+    TellNotice(s, session, v1::Notice::SHUTTING_DOWN, "the broker is stopping");
+  }
+}
+
+void AskAgain(State& s, uint64_t number) {
+  auto node = s.later.extract(number);
+  if (!node.empty()) Ask(s, std::move(node.mapped().call), std::move(node.mapped().pending));
+}
+
+void OnTimer(State& s, const Timer& timer) {
+  switch (timer.kind) {
+    case TimerKind::kSilent: return deliver::OnSilentTimer(s, timer.key);
+    case TimerKind::kCloseSequence: return deliver::OnCloseTimer(s, timer.key);
+    case TimerKind::kLogin: return login::OnTimer(s, timer.key);
+    case TimerKind::kRead: return deliver::OnReadTimer(s, timer.key);
+    case TimerKind::kAckAgain: return receipts::OnAckTimer(s, timer.key);
+    case TimerKind::kOnline: return presence::OnOnlineTimer(s, timer.key);
+    case TimerKind::kOffline: return presence::OnOfflineTimer(s, timer.uid);
+    case TimerKind::kDelivered: return receipts::OnDeliveredTimer(s, timer.uid);
+    case TimerKind::kAskAgain: return AskAgain(s, timer.key);
+    case TimerKind::kStore: return requests::OnStoreTimer(s, timer.key);
+    case TimerKind::kLease: return fan_out::OnLeaseTimer(s);
+    case TimerKind::kTasks: return fan_out::OnPollTimer(s);
+    case TimerKind::kTaskAgain: return fan_out::OnAgainTimer(s, timer.key);
+    case TimerKind::kSweep: return sweep::OnTimer(s);
+    case TimerKind::kClearing: return clearing::OnTimer(s);
+  }
+}
+
+void On(State& s, const Tick&) {
+  Timer timer;
+  while (s.timers.Pop(s.now.mono_ms, timer)) OnTimer(s, timer);
+  admit::CloseExpired(s);
+}
+
+// ---- replies ----------------------------------------------------------------------------------
+
+struct OnReply {
+  State& s;
+  hub::Reply& reply;
+
+  void operator()(PendingSend& pending) const {
+    send::Outcome outcome = send::OnReply(s, pending, reply);
+    outcome.entry.look_all |= outcome.look_all;
+    Spread(s, outcome.entry);
+    if (!outcome.look.empty()) sweep::Some(s, outcome.look);
+  }
+  void operator()(PendingLogin& pending) const {
+    const login::Outcome outcome = login::OnReply(s, pending, reply);
+    if (outcome.replaced != nullptr) login::Replace(s, *outcome.replaced);
+    if (outcome.session == nullptr) return;
+    presence::DeviceUp(s, *outcome.session, outcome.online);
+    deliver::CatchUp(s, *outcome.session);
+  }
+  void operator()(PendingLogout& pending) const {
+    const hub::Logout call = pending.call;
+    if (const hub::LogoutReply* done = login::OnLogout(s, pending, reply)) {
+      presence::DeviceDown(s, call, *done);
+    }
+  }
+  void operator()(PendingTail& pending) const { presence::OnTail(s, pending, reply); }
+  void operator()(PendingRead& pending) const {
+    if (!deliver::OnRead(s, pending, reply)) {
+      login::Again(s, *s.directory.Find(pending.session));
+    }
+  }
+  void operator()(PendingReadAcked& pending) const {
+    Act(s, pending.session, receipts::OnReadAcked(s, pending, reply));
+  }
+  void operator()(PendingAck& pending) const {
+    Act(s, pending.session, receipts::OnAckReply(s, pending, reply));
+  }
+  void operator()(PendingHeads& pending) const {
+    for (const sweep::Finding& finding : sweep::OnHeads(s, pending, reply)) {
+      Session& session = *s.directory.Find(finding.session);
+      if (finding.epoch_changed) {
+        login::Again(s, session);
+      } else {
+        deliver::SawHead(s, session, finding.head);
+      }
+    }
+  }
+  void operator()(PendingSetPresence& pending) const { presence::OnSet(s, pending, reply); }
+  void operator()(PendingWatched& pending) const { presence::OnWatched(s, pending, reply); }
+  void operator()(PendingRequest& pending) const {
+    Spread(s, requests::OnReply(s, pending, reply).entry);
+  }
+  void operator()(PendingLease&) const { fan_out::OnLease(s, reply); }
+  void operator()(PendingTasks& pending) const { fan_out::OnTasks(s, pending, reply); }
+  void operator()(PendingTaskMembers& pending) const { fan_out::OnMembers(s, pending, reply); }
+  void operator()(PendingAppend& pending) const { Spread(s, fan_out::OnAppend(s, pending, reply)); }
+  void operator()(PendingTrim& pending) const { fan_out::OnTrim(s, pending, reply); }
+  void operator()(PendingListSessions&) const { clearing::OnList(s, reply); }
+  void operator()(PendingIgnored&) const {}
+};
+
+void On(State& s, HubReplied& event) {
+  auto node = s.calls.extract(event.token);
+  if (!node.empty()) std::visit(OnReply{s, event.reply}, node.mapped());
+}
+
+}  // namespace
+
+struct Engine::State : core::State {
+  using core::State::State;
+};
+
+Engine::Engine(Config config, std::shared_ptr<const KeySet> keys)
+    : state_(std::make_unique<State>(std::move(config), std::move(keys))) {}
+Engine::~Engine() = default;
+
+void Engine::Handle(Event event, Now now, Actions& out) {
+  core::State& s = *state_;
+  out.clear();
+  s.now = now;
+  s.out = &out;
+  std::visit([&](auto& it) { On(s, it); }, event);
+  s.out = nullptr;
+}
+
+void Engine::SetKeys(std::shared_ptr<const KeySet> keys) { state_->keys = std::move(keys); }
+
+int64_t Engine::NextDeadline() const {
+  return std::min(state_->timers.Next(), admit::NextExpiry(*state_));
+}
+
+Engine::Stats Engine::stats() const {
+  Stats stats = state_->stats;
+  stats.sessions = state_->directory.size();
+  stats.devices = state_->directory.devices();
+  stats.hub_calls = state_->calls.size();
+  stats.store_requests = state_->store.size();
+  stats.timers = state_->timers.size();
+  return stats;
+}
+
+}  // namespace nightjar::core

@@ -1,0 +1,33 @@
+// Stage: a device subscribes to its inbox and becomes known to the hub (route, cursor, sync), and
+// stops being so; takeovers.
+#pragma once
+
+#include "plugin/core/state.h"
+
+namespace nightjar::core::login {
+
+// SUBSCRIBE to the inbox. The last subscription wins: whatever there was before is void.
+void Open(State& s, Session& session, const Topic& topic, std::string_view filter, int qos);
+// Does this UNSUBSCRIBE end the inbox subscription in force?
+bool Ends(const Session& session, const Topic& topic);
+
+// From the beginning: the hub knows another epoch, or not this device, or entries are gone.
+void Again(State& s, Session& session);
+
+struct Outcome {
+  Session* session = nullptr;  // live now, sync sent: has to catch up
+  bool online = false;         // presence as published
+  Session* replaced = nullptr; // the route was this session's: another connection, same client id
+};
+Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply);
+void OnTimer(State& s, SessionId id);
+
+// The device is gone, or wants no more: gives up the route. Nothing without an inbox.
+void Shut(State& s, Session& session);
+// As answered; nothing if it has to be tried again (it will be).
+const hub::LogoutReply* OnLogout(State& s, PendingLogout& pending, hub::Reply& reply);
+
+// Another connection has taken the client id of `session`.
+void Replace(State& s, Session& session);
+
+}  // namespace nightjar::core::login

@@ -1,0 +1,30 @@
+// Stage: who is online, as others see it, and who wants to see. Online after a steady while, offline
+// after a grace; the hub has the last word in both, for it knows the other brokers' routes.
+// Also tails' registration, which is no presence.
+#pragma once
+
+#include "plugin/core/state.h"
+
+namespace nightjar::core::presence {
+
+// A device is live. `online`: already published so.
+void DeviceUp(State& s, Session& session, bool online);
+void OnOnlineTimer(State& s, SessionId id);
+// A device's logout is answered.
+void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply);
+// The grace is over; `who` as DeviceDown noted it down.
+void OnOfflineTimer(State& s, const std::string& who);
+void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply);
+
+// Somebody subscribes to a user's presence. False: too many.
+bool Watch(State& s, Session& session, const Topic& topic, int qos);
+void Unwatch(State& s, Session& session, const Topic& topic);
+void OnWatched(State& s, const PendingWatched& pending, hub::Reply& reply);
+// The session is over.
+void Forget(State& s, Session& session);
+
+void TailOn(State& s, Session& session, Encoding encoding, int qos);
+void TailOff(State& s, Session& session, Encoding encoding);
+void OnTail(State& s, PendingTail& pending, hub::Reply& reply);
+
+}  // namespace nightjar::core::presence
