@@ -1,0 +1,118 @@
+"""Stacks started with ./nj up, and what tests do to them."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from harness import keys
+from harness.proto import ROOT
+from harness.waiting import poll
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from nj import probe, process, stack as nj_stack  # noqa: E402
+
+NJ = os.path.join(ROOT, "nj")
+PRESET = os.environ.get("NIGHTJAR_PRESET", "release")
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+def nj(*args, timeout=90, **kwargs):
+    """Runs ./nj; returns the completed process with its output."""
+    return subprocess.run([NJ, *args], capture_output=True, text=True, timeout=timeout, check=False,
+                          stdin=subprocess.DEVNULL, **kwargs)
+
+
+class Stack:
+    """A stack in `folder`, signing with its own keys: HS256 first, ES256 and RS256 for the tests."""
+
+    def __init__(self, folder, options=None, env=None):
+        self.folder = str(folder)
+        os.makedirs(self.folder, exist_ok=True)
+        self.keys = [keys.Key("k1", "HS256"), keys.Key("k2", "ES256"), keys.Key("k3", "RS256")]
+        keys.write_key_file(os.path.join(self.folder, "keys.json"), self.keys)
+        self.args = ["--dir", self.folder, "--preset", PRESET]
+        for name, value in (options or {}).items():
+            self.args += ["--plugin-opt", f"{name}={value}"]
+        for part, name, value in env or []:
+            self.args += ["--env", f"{part}:{name}={value}"]
+        self.inner = None
+
+    def up(self):
+        done = nj("up", *self.args)
+        assert done.returncode == 0, f"./nj up: {done.stderr}"
+        self.inner = nj_stack.Stack(self.folder)
+        return self
+
+    def down(self):
+        done = nj("down", "--dir", self.folder)
+        assert done.returncode == 0, f"./nj down: {done.stderr}"
+
+    @property
+    def broker(self):
+        return self.inner.data["brokers"][0]
+
+    def token(self, uid, ttl=3600, **claims):
+        return self.keys[0].sign(uid, ttl, **claims)
+
+    def entry(self, name):
+        return self.inner.process(name)
+
+    def pid(self, name):
+        return self.entry(name)["pid"]
+
+    def kill(self, name):
+        """kill -9, and back when it is gone."""
+        entry = self.entry(name)
+        assert process.send(entry, signal.SIGKILL), f"{name} does not run"
+        assert process.wait_gone(entry, 10), f"{name} survived SIGKILL"
+
+    def stop(self, name):
+        """SIGTERM, and back when it is gone."""
+        assert process.stop(self.entry(name), 15) == "stopped"
+
+    def start(self, name):
+        """As it was started before; returns at once."""
+        self.inner.start(self.entry(name))
+
+    def wait_healthy(self, name, seconds=30):
+        poll(lambda: self.inner.health(self.entry(name)) is None, f"{name} to be healthy", seconds)
+
+    def wait_started(self, name, seconds=30):
+        """Until it answers by itself, whether or not the parts it needs are there."""
+        if name == "redis":
+            poll(lambda: probe.redis_ready(self.inner.data["redis"]["port"]), "Redis to answer", seconds)
+        elif name == "b1":
+            poll(lambda: self.inner.health(self.entry(name)) is None, "the broker to work", seconds)
+
+    def restart(self, name):
+        self.kill(name)
+        self.start(name)
+        self.wait_healthy(name)
+
+    def pause(self, name):
+        assert process.send(self.entry(name), signal.SIGSTOP)
+
+    def resume(self, name):
+        assert process.send(self.entry(name), signal.SIGCONT)
+
+    def hang_up(self, name):
+        """SIGHUP: read your files again."""
+        assert process.send(self.entry(name), signal.SIGHUP)
+
+    def wait_for_token(self, make, uid):
+        """Until the broker takes a token that it did not know before."""
+        def taken():
+            try:
+                probe.Mqtt(self.broker["mqtt"], uid, make()).close()
+                return True
+            except OSError:
+                return False
+        poll(taken, "the new key to be taken")
+
+    def log(self, name):
+        with open(self.entry(name)["log"], encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def redis(self, *command):
+        return probe.redis(self.inner.data["redis"]["port"], *command)
