@@ -34,7 +34,8 @@ class TestRedis {
   // One command over a connection of its own; strings as they are, integers in decimal, arrays joined
   // by '\n'. Errors come as "ERR: ...".
   std::string Command(const std::vector<std::string>& args) const;
-  void FlushAll() const { Command({"FLUSHALL"}); }  // keys, not functions
+  // Takes every key away (the clock's too), and sets the hub up anew if functions are loaded.
+  void FlushAll(uint32_t partitions = 64) const;
   // What the hub takes for its clock from now on; 0: Redis's own again. Only with TestLibrary().
   void SetClock(int64_t unix_ms) const;
 

@@ -1,0 +1,59 @@
+// Commands in the Redis protocol. Not shared between threads.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace nightjar::hub {
+
+// Collects the arguments of one command, then appends it whole. Reused from command to command.
+class CommandWriter {
+ public:
+  // A call of a function: FCALL `function` with one key, the one that decides where it runs.
+  CommandWriter& Function(std::string_view function, std::string_view key) {
+    Clear();
+    return Arg("FCALL").Arg(function).Arg("1").Arg(key);
+  }
+  CommandWriter& Clear() {
+    body_.clear();
+    count_ = 0;
+    return *this;
+  }
+  CommandWriter& Arg(std::string_view value) {
+    Number('$', value.size());
+    body_.append(value).append("\r\n");
+    ++count_;
+    return *this;
+  }
+  CommandWriter& Arg(const char* value) { return Arg(std::string_view(value)); }
+  CommandWriter& Arg(const std::string& value) { return Arg(std::string_view(value)); }
+  CommandWriter& Arg(uint64_t value) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value);
+    return Arg(std::string_view(digits, static_cast<size_t>(end.ptr - digits)));
+  }
+  CommandWriter& Arg(int64_t value) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value);
+    return Arg(std::string_view(digits, static_cast<size_t>(end.ptr - digits)));
+  }
+  void AppendTo(std::string& out) const {
+    out.push_back('*');
+    out.append(std::to_string(count_)).append("\r\n").append(body_);
+  }
+
+ private:
+  void Number(char kind, uint64_t n) {
+    char digits[24];
+    digits[0] = kind;
+    const auto end = std::to_chars(digits + 1, digits + sizeof digits, n);
+    body_.append(digits, static_cast<size_t>(end.ptr - digits)).append("\r\n");
+  }
+
+  std::string body_;
+  uint64_t count_ = 0;
+};
+
+}  // namespace nightjar::hub

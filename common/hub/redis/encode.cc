@@ -1,0 +1,409 @@
+#include "common/hub/redis/encode.h"
+
+#include <algorithm>
+
+#include "common/hub/keys.h"
+#include "common/wire/limits.h"
+#include "common/wire/names.h"
+#include "nightjar/v1/hub.pb.h"
+
+namespace nightjar::hub {
+namespace {
+
+constexpr size_t kReasonMost = 1000;
+
+Reply Malformed(std::string_view what) {
+  return Failure{Failure::Kind::kInternal, "malformed call: " + std::string(what)};
+}
+
+template <typename DeniedReply>
+Reply Denied() {
+  DeniedReply reply;
+  reply.outcome = DeniedReply::Outcome::kDenied;
+  return reply;
+}
+
+bool ValidBroker(std::string_view broker) {
+  return !broker.empty() && broker.size() <= 128 &&
+         std::all_of(broker.begin(), broker.end(), [](char c) { return c > ' ' && c < 127; });
+}
+
+// As the functions look for it in a user's list of brokers.
+std::string Lines(const BrokerName& broker) { return '\n' + broker + '\n'; }
+
+std::string SessionsKey(const BrokerName& broker) {
+  return keys::Join(keys::kSessions, keys::BrokerId(broker));
+}
+
+std::string MarkRecord(const std::string& chat, const std::string& uid, MsgId id) {
+  v1::JournalRecord record;
+  v1::MarkMoved& mark = *record.mutable_mark();
+  mark.set_chat_id(chat);
+  mark.set_uid(uid);
+  mark.set_msg_id(id);
+  return record.SerializeAsString();
+}
+
+}  // namespace
+
+// One overload per call. nullopt: the command is complete.
+struct Encoder::Visitor {
+  Encoder& encoder;
+  CommandWriter& c;
+
+  std::string TailOf(std::string_view id) const { return keys::Tail(id, encoder.partitions_); }
+  std::string PartOf(std::string_view id) const {
+    return keys::PartitionTail(PartitionOf(id, encoder.partitions_));
+  }
+  void Parts(const EntryTemplate& parts) {
+    for (const std::string& part : parts) c.Arg(part);
+  }
+  bool UidsOk(const std::vector<std::string>& uids) const {
+    return std::all_of(uids.begin(), uids.end(), [](const auto& uid) { return ValidUid(uid); });
+  }
+
+  std::optional<Reply> operator()(const Send& send) {
+    const auto chat = ParseChatId(send.chat);
+    if (!chat) return Denied<SendReply>();
+    if (!ValidUid(send.author) || !ValidDevice(send.device) || !ValidBroker(send.broker)) {
+      return Malformed("send");
+    }
+    std::vector<std::string> pair;
+    if (chat->direct) pair.push_back(chat->low);
+    if (chat->direct && chat->low != chat->high) pair.push_back(chat->high);
+    const bool few = send.members.size() <= limits::kInlineMembers && UidsOk(send.members);
+    const std::vector<std::string> none;
+    const std::vector<std::string>& members = chat->direct ? pair : few ? send.members : none;
+    const auto author = std::find(members.begin(), members.end(), send.author);
+    const uint64_t author_at =
+        author == members.end() ? 0 : static_cast<uint64_t>(author - members.begin()) + 1;
+    const std::string tail = TailOf(send.chat);
+    c.Function("nj_send", keys::Join(keys::kChat, tail))
+        .Arg(tail)
+        .Arg(PartOf(send.chat))
+        .Arg(send.chat)
+        .Arg(send.author)
+        .Arg(send.device)
+        .Arg(send.client_msg_id)
+        .Arg(send.received_ms)
+        .Arg(send.version)
+        .Arg(uint64_t{send.text_bytes})
+        .Arg(Lines(send.broker))
+        .Arg(chat->direct ? "d" : "g")
+        .Arg(encoder.journal_max_)
+        .Arg(encoder.tasks_max_)
+        .Arg(author_at)
+        .Arg(uint64_t{send.shared.size()})
+        .Arg(uint64_t{send.own.size()});
+    Parts(send.shared);
+    Parts(send.own);
+    for (const std::string& uid : members) c.Arg(TailOf(uid));
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Append& append) {
+    if (append.uids.empty()) return AppendReply{};
+    if (!UidsOk(append.uids) || !ValidBroker(append.broker)) return Malformed("append");
+    const auto author = std::find(append.uids.begin(), append.uids.end(), append.author);
+    const bool has = !append.author.empty() && author != append.uids.end();
+    c.Function("nj_append", keys::Join(keys::kUser, TailOf(append.uids.front())))
+        .Arg(append.chat)
+        .Arg(MsgIdBytes(append.msg_id))
+        .Arg(append.author_device)
+        .Arg(Lines(append.broker))
+        .Arg(append.shared)
+        .Arg(append.own)
+        .Arg(has ? static_cast<uint64_t>(author - append.uids.begin()) + 1 : uint64_t{0});
+    for (const std::string& uid : append.uids) c.Arg(TailOf(uid));
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const CreateChat& create) {
+    const auto chat = ParseChatId(create.chat);
+    if (!chat || chat->direct) return Denied<ChangeReply>();
+    if (!UidsOk(create.members) || !ValidBroker(create.broker)) return Malformed("create_chat");
+    std::vector<std::string> members = create.members;
+    std::sort(members.begin(), members.end());
+    const std::string tail = TailOf(create.chat);
+    c.Function("nj_create", keys::Join(keys::kChat, tail))
+        .Arg(tail)
+        .Arg(PartOf(create.chat))
+        .Arg(create.chat)
+        .Arg(create.creator)
+        .Arg(create.title)
+        .Arg(create.received_ms)
+        .Arg(Lines(create.broker))
+        .Arg(encoder.journal_max_)
+        .Arg(encoder.tasks_max_)
+        .Arg(uint64_t{create.change.size()});
+    Parts(create.change);
+    for (const std::string& uid : members) Member(uid);
+    return std::nullopt;
+  }
+  void Member(const std::string& uid) {
+    c.Arg(uid).Arg(uint64_t{PartitionOf(uid, encoder.partitions_)});
+  }
+
+  std::optional<Reply> operator()(const UpdateChat& update) {
+    const auto chat = ParseChatId(update.chat);
+    if (!chat || chat->direct) return Denied<ChangeReply>();
+    if (!UidsOk(update.add) || !UidsOk(update.remove) || !ValidBroker(update.broker)) {
+      return Malformed("update_chat");
+    }
+    const std::string tail = TailOf(update.chat);
+    c.Function("nj_update", keys::Join(keys::kChat, tail))
+        .Arg(tail)
+        .Arg(PartOf(update.chat))
+        .Arg(update.chat)
+        .Arg(update.by)
+        .Arg(update.version)
+        .Arg(update.title ? "t" : "")
+        .Arg(update.title.value_or(""))
+        .Arg(update.received_ms)
+        .Arg(Lines(update.broker))
+        .Arg(encoder.journal_max_)
+        .Arg(encoder.tasks_max_)
+        .Arg(uint64_t{update.change.size()})
+        .Arg(uint64_t{update.add.size()})
+        .Arg(uint64_t{update.remove.size()});
+    Parts(update.change);
+    for (const std::string& uid : update.add) Member(uid);
+    for (const std::string& uid : update.remove) c.Arg(uid);
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const GetChat& get) {
+    const auto chat = ParseChatId(get.chat);
+    if (!chat) return GetChatReply{};
+    const std::string tail = TailOf(get.chat);
+    c.Function("nj_chat", keys::Join(keys::kChat, tail))
+        .Arg(tail)
+        .Arg(get.known_version)
+        .Arg(get.members ? "m" : "")
+        .Arg(chat->direct ? "d" : "g");
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const GetReceipts& get) {
+    if (get.chats.empty()) return GetReceiptsReply{};
+    if (!ValidUid(get.uid)) return Malformed("receipts");
+    c.Function("nj_receipts", keys::Join(keys::kUser, TailOf(get.uid))).Arg(get.uid);
+    for (const std::string& id : get.chats) {
+      const auto chat = ParseChatId(id);
+      const bool direct =
+          chat && chat->direct && (chat->low == get.uid || chat->high == get.uid);
+      // A chat that uid cannot be in still takes its place: as a group without this member.
+      c.Arg(TailOf(id)).Arg(direct ? chat->low : "").Arg(direct ? chat->high : "");
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const UserChats& get) {
+    const std::string tail = TailOf(get.uid);
+    c.Function("nj_user_chats", keys::Join(keys::kUser, tail)).Arg(tail);
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Login& login) {
+    if (!ValidUid(login.uid) || !ValidDevice(login.device) || !ValidBroker(login.broker)) {
+      return Malformed("login");
+    }
+    const std::string tail = TailOf(login.uid);
+    c.Function("nj_login", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(PartOf(login.uid))
+        .Arg(login.uid)
+        .Arg(login.device)
+        .Arg(login.session)
+        .Arg(login.broker)
+        .Arg(SessionsKey(login.broker))
+        .Arg(login.name)
+        .Arg(login.email);
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Logout& logout) {
+    if (!ValidUid(logout.uid) || !ValidDevice(logout.device) || !ValidBroker(logout.broker)) {
+      return Malformed("logout");
+    }
+    const std::string tail = TailOf(logout.uid);
+    c.Function("nj_logout", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(PartOf(logout.uid))
+        .Arg(logout.uid)
+        .Arg(logout.device)
+        .Arg(logout.session)
+        .Arg(logout.broker)
+        .Arg(SessionsKey(logout.broker));
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Tail& tail) {
+    if (!ValidUid(tail.uid) || !ValidBroker(tail.broker)) return Malformed("tail");
+    c.Function(tail.count > 0 ? "nj_tail" : "nj_tail_off",
+               keys::Join(keys::kUser, TailOf(tail.uid)))
+        .Arg(tail.uid)
+        .Arg(tail.broker)
+        .Arg(SessionsKey(tail.broker))
+        .Arg(uint64_t{tail.count});
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const ListSessions& list) {
+    c.Function("nj_sessions", SessionsKey(list.broker))
+        .Arg(list.after)
+        .Arg(uint64_t{std::max(list.limit, 1u)});
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const ReadInbox& read) {
+    const std::string tail = TailOf(read.uid);
+    c.Function("nj_inbox", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(std::max<uint64_t>(read.from, 1))
+        .Arg(uint64_t{read.count})
+        .Arg(uint64_t{read.bytes});
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Ack& ack) {
+    if (!ValidUid(ack.uid) || !ValidDevice(ack.device)) return Malformed("ack");
+    const std::string tail = TailOf(ack.uid);
+    c.Function("nj_ack", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(ack.uid)
+        .Arg(ack.device)
+        .Arg(ack.epoch)
+        .Arg(ack.seq);
+    for (const Ack::ChatMark& mark : ack.marks) {
+      const auto chat = ParseChatId(mark.chat);
+      const bool direct =
+          chat && chat->direct && (chat->low == ack.uid || chat->high == ack.uid);
+      c.Arg(direct ? "d" : "g")
+          .Arg(TailOf(mark.chat))
+          .Arg(PartOf(mark.chat))
+          .Arg(MsgIdBytes(mark.msg_id))
+          .Arg(MarkRecord(mark.chat, ack.uid, mark.msg_id));
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Heads& heads) {
+    Users("nj_heads", heads.uids);
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const GetPresence& get) {
+    if (get.uids.empty()) return GetPresenceReply{};
+    Users("nj_presence", get.uids);
+    return std::nullopt;
+  }
+  void Users(std::string_view function, const std::vector<std::string>& uids) {
+    c.Function(function, uids.empty() ? std::string(keys::kHub)
+                                      : keys::Join(keys::kUser, TailOf(uids.front())));
+    for (const std::string& uid : uids) c.Arg(TailOf(uid));
+  }
+
+  std::optional<Reply> operator()(const GetDevice& get) {
+    const std::string tail = TailOf(get.uid);
+    c.Function("nj_device", keys::Join(keys::kUser, tail)).Arg(tail).Arg(get.device);
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const SetPresence& set) {
+    if (!ValidUid(set.uid) || !ValidBroker(set.broker)) return Malformed("set_presence");
+    c.Function("nj_set_presence", keys::Join(keys::kUser, TailOf(set.uid)))
+        .Arg(set.uid)
+        .Arg(set.online ? "1" : "0")
+        .Arg(set.broker)
+        .Arg(SessionsKey(set.broker));
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const PutPush& put) {
+    return Push(put.uid, "r:" + put.device, put.registration, put.journal);
+  }
+  std::optional<Reply> operator()(const PutMute& put) {
+    return Push(put.uid, put.chat.empty() ? "m:" + put.device : "c:" + put.chat,
+                put.until_ms == 0 ? "" : std::to_string(put.until_ms), put.journal);
+  }
+  std::optional<Reply> Push(const std::string& uid, const std::string& field,
+                            const std::string& value, const std::string& journal) {
+    const std::string tail = TailOf(uid);
+    c.Function("nj_push", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(PartOf(uid))
+        .Arg(field)
+        .Arg(value)
+        .Arg(journal)
+        .Arg(encoder.journal_max_);
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Lease& lease) {
+    if (lease.partitions.empty()) return LeaseReply{};
+    c.Function("nj_lease", PartKey(lease.partitions.front()))
+        .Arg(keys::RoleName(lease.role))
+        .Arg(lease.owner)
+        .Arg(lease.ttl_ms);
+    for (const uint32_t p : lease.partitions) c.Arg(keys::PartitionTail(p));
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const ReadLog& read) {
+    if (read.partitions.empty()) return ReadLogReply{};
+    c.Function("nj_read_log", PartKey(read.partitions.front()))
+        .Arg(LogName(read.log))
+        .Arg(read.from)
+        .Arg(uint64_t{read.count})
+        .Arg(uint64_t{read.bytes});
+    for (const uint32_t p : read.partitions) c.Arg(keys::PartitionTail(p));
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const TrimLog& trim) {
+    if (trim.partitions.empty()) return TrimLogReply{};
+    const Role role = trim.log == Log::kJournal ? Role::kPersist : Role::kFanOut;
+    c.Function("nj_trim_log", PartKey(trim.partitions.front().partition))
+        .Arg(LogName(trim.log))
+        .Arg(keys::RoleName(role));
+    for (const TrimLog::Upto& p : trim.partitions) {
+      c.Arg(keys::PartitionTail(p.partition)).Arg(p.token).Arg(p.upto);
+    }
+    return std::nullopt;
+  }
+  static std::string PartKey(uint32_t partition) {
+    return keys::Join(keys::kPart, keys::PartitionTail(partition));
+  }
+  static std::string_view LogName(Log log) { return log == Log::kJournal ? "j" : "t"; }
+
+  std::optional<Reply> operator()(const PutDeadLetter& put) {
+    c.Function("nj_dead_letter",
+               keys::Join(keys::kDead, keys::PartitionTail(put.partition)))
+        .Arg(put.now_ms)
+        .Arg(put.reason.substr(0, kReasonMost))
+        .Arg(put.record);
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Info&) {
+    c.Function("nj_info", keys::kHub);
+    return std::nullopt;
+  }
+};
+
+std::optional<Reply> Encoder::Encode(const Call& call, std::string& out) {
+  std::optional<Reply> local = std::visit(Visitor{*this, command_}, call);
+  if (!local) command_.AppendTo(out);
+  return local;
+}
+
+std::string_view FunctionOf(const Call& call) {
+  // In the order of the variant.
+  constexpr std::string_view kNames[] = {
+      "nj_send",     "nj_append",  "nj_create",  "nj_update",   "nj_chat",        "nj_receipts",
+      "nj_user_chats", "nj_login", "nj_logout",  "nj_tail",     "nj_sessions",    "nj_inbox",
+      "nj_ack",      "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_push",
+      "nj_push",     "nj_lease",   "nj_read_log", "nj_trim_log", "nj_dead_letter", "nj_info"};
+  static_assert(std::size(kNames) == std::variant_size_v<Call>);
+  return kNames[call.index()];
+}
+
+}  // namespace nightjar::hub

@@ -1,0 +1,34 @@
+// A call as a command. The functions' arguments are documented where they are defined
+// (common/hub/functions/).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/hub/hub.h"
+#include "common/hub/redis/command.h"
+
+namespace nightjar::hub {
+
+// Threads: one owner.
+class Encoder {
+ public:
+  Encoder(uint32_t partitions, uint64_t journal_max, uint64_t tasks_max)
+      : partitions_(partitions), journal_max_(journal_max), tasks_max_(tasks_max) {}
+
+  // Appends the command to `out`. Or the reply, if none needs to be asked for: a malformed call
+  // (kInternal), a chat that cannot exist, an empty list.
+  std::optional<Reply> Encode(const Call& call, std::string& out);
+
+ private:
+  struct Visitor;
+  const uint32_t partitions_;
+  const uint64_t journal_max_, tasks_max_;
+  CommandWriter command_;
+};
+
+// The function that serves a call, for messages.
+std::string_view FunctionOf(const Call& call);
+
+}  // namespace nightjar::hub

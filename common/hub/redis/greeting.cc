@@ -1,0 +1,212 @@
+#include "common/hub/redis/greeting.h"
+
+#include <charconv>
+#include <map>
+
+#include "common/hub/keys.h"
+#include "common/hub/redis/command.h"
+#include "common/hub/redis/decode.h"
+
+namespace nightjar::hub {
+namespace {
+
+constexpr int kOldestMajor = 7;  // functions came with it
+
+std::string_view Text(const redisReply& reply) {
+  return reply.str == nullptr ? std::string_view() : std::string_view(reply.str, reply.len);
+}
+bool IsError(const redisReply& reply) { return reply.type == REDIS_REPLY_ERROR; }
+
+Status Unexpected(std::string_view what, const redisReply& reply) {
+  const Code code = MeansAway(reply) ? Code::kUnavailable : Code::kInternal;
+  return {code, "Redis cannot serve (" + std::string(what) + "): " +
+                    (IsError(reply) ? std::string(Text(reply)) : "a reply of the wrong shape")};
+}
+
+// The value of `name:` in an INFO reply.
+std::string_view InfoField(std::string_view info, std::string_view name) {
+  for (size_t at = 0; (at = info.find(name, at)) != std::string_view::npos; at += name.size()) {
+    if (at != 0 && info[at - 1] != '\n') continue;
+    const std::string_view rest = info.substr(at + name.size());
+    if (rest.starts_with(":")) return rest.substr(1, rest.find('\r') - 1);
+  }
+  return {};
+}
+
+// Integers, or strings of digits, of an array reply.
+bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements < count) return false;
+  for (size_t i = 0; i < count; ++i) {
+    const redisReply& item = *reply.element[i];
+    if (item.type == REDIS_REPLY_INTEGER) {
+      out[i] = static_cast<uint64_t>(item.integer);
+    } else if (item.type == REDIS_REPLY_STRING) {
+      const auto [end, error] = std::from_chars(item.str, item.str + item.len, out[i]);
+      if (error != std::errc() || end != item.str + item.len) return false;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Greeting::Greeting(const RedisOptions& options)
+    : options_(options), library_(options.library.empty() ? LibraryText() : options.library) {
+  Skip();
+}
+
+void Greeting::Skip() {
+  if (step_ == Step::kAuth && options_.password.empty()) step_ = Step::kSelect;
+  if (step_ == Step::kSelect && options_.db == 0) step_ = Step::kServer;
+}
+
+std::string Greeting::Next() const {
+  CommandWriter c;
+  switch (step_) {
+    case Step::kAuth:
+      c.Arg("AUTH");
+      if (!options_.user.empty()) c.Arg(options_.user);
+      c.Arg(options_.password);
+      break;
+    case Step::kSelect:
+      c.Arg("SELECT").Arg(int64_t{options_.db});
+      break;
+    case Step::kServer:
+      c.Arg("INFO").Arg("server");
+      break;
+    case Step::kConfig:
+      c.Arg("CONFIG").Arg("GET").Arg("maxmemory-policy").Arg("appendonly").Arg("appendfsync");
+      c.Arg("no-appendfsync-on-rewrite");
+      break;
+    case Step::kVersion:
+      c.Arg("FCALL_RO").Arg("nj_version").Arg("0");
+      break;
+    case Step::kLoad:
+      c.Arg("FUNCTION").Arg("LOAD").Arg("REPLACE").Arg(library_);
+      break;
+    case Step::kSetup:
+      c.Function("nj_setup", keys::kHub).Arg(kLayoutVersion).Arg(uint64_t{options_.partitions});
+      break;
+    case Step::kDone:
+      break;
+  }
+  std::string out;
+  c.AppendTo(out);
+  return out;
+}
+
+Status Greeting::Take(const redisReply& reply) {
+  const bool error = IsError(reply);
+  switch (step_) {
+    case Step::kAuth:
+      if (error) return {Code::kUnauthenticated, "Redis refused the password: " + std::string(Text(reply))};
+      step_ = Step::kSelect;
+      Skip();
+      return {};
+    case Step::kSelect:
+      if (error) return Unexpected("SELECT", reply);
+      step_ = Step::kServer;
+      return {};
+    case Step::kServer:
+      return TakeServer(reply);
+    case Step::kConfig:
+      TakeConfig(reply);
+      step_ = Step::kVersion;
+      return {};
+    case Step::kVersion:
+      return TakeVersion(reply);
+    case Step::kLoad:
+      if (error) return Unexpected("loading the functions", reply);
+      step_ = Step::kSetup;
+      return {};
+    case Step::kSetup:
+      return TakeSetup(reply);
+    case Step::kDone:
+      break;
+  }
+  return {Code::kInternal, "a reply that nobody asked for"};
+}
+
+Status Greeting::TakeServer(const redisReply& reply) {
+  if (IsError(reply) && Text(reply).starts_with("NOAUTH")) {
+    return {Code::kUnauthenticated, "Redis wants a password and none is configured"};
+  }
+  if (reply.type != REDIS_REPLY_STRING) return Unexpected("INFO", reply);
+  const std::string_view version = InfoField(Text(reply), "redis_version");
+  int major = 0;
+  std::from_chars(version.data(), version.data() + version.size(), major);
+  if (major < kOldestMajor) {
+    return {Code::kFailedPrecondition, "Redis " + std::string(version) +
+                                           " is too old: 7.0 or newer is needed (functions)"};
+  }
+  result_.server_version = version;
+  step_ = Step::kConfig;
+  return {};
+}
+
+void Greeting::TakeConfig(const redisReply& reply) {
+  auto& warnings = result_.warnings;
+  if (reply.type != REDIS_REPLY_ARRAY) {
+    warnings.push_back("Redis does not let its settings be read: whether Accepted is durable there "
+                       "cannot be checked");
+    return;
+  }
+  std::map<std::string, std::string, std::less<>> settings;
+  for (size_t i = 0; i + 1 < reply.elements; i += 2) {
+    settings[std::string(Text(*reply.element[i]))] = Text(*reply.element[i + 1]);
+  }
+  if (settings["appendonly"] != "yes") {
+    warnings.push_back("Accepted would not be durable: Redis has appendonly " +
+                       settings["appendonly"] + " (needed: yes)");
+  } else if (settings["appendfsync"] != "always") {
+    warnings.push_back("Accepted would not be durable: Redis has appendfsync " +
+                       settings["appendfsync"] + " (needed: always)");
+  } else if (settings["no-appendfsync-on-rewrite"] == "yes") {
+    warnings.push_back("Accepted would not be durable while Redis rewrites its file: "
+                       "no-appendfsync-on-rewrite yes (needed: no)");
+  }
+  if (settings["maxmemory-policy"] != "noeviction") {
+    warnings.push_back("Redis may throw chats away when memory runs out: maxmemory-policy " +
+                       settings["maxmemory-policy"] + " (needed: noeviction)");
+  }
+}
+
+Status Greeting::TakeVersion(const redisReply& reply) {
+  const LibraryState ours = StateOf(library_);
+  step_ = Step::kLoad;
+  if (IsError(reply)) {
+    // Not there yet. Whatever else is wrong, loading will tell.
+    return MeansAway(reply) && !Text(reply).starts_with("ERR") ? Unexpected("functions", reply)
+                                                               : Status();
+  }
+  uint64_t numbers[2];
+  if (!Numbers(reply, 2, numbers) || reply.elements < 3) return Unexpected("nj_version", reply);
+  const LibraryState there{numbers[0], numbers[1], std::string(Text(*reply.element[2]))};
+  if (there.layout != ours.layout) {
+    return {Code::kFailedPrecondition,
+            "this hub belongs to another layout: its functions have layout " +
+                std::to_string(there.layout) + ", this program " + std::to_string(ours.layout)};
+  }
+  if (!ShouldReplace(there, ours)) step_ = Step::kSetup;
+  return {};
+}
+
+Status Greeting::TakeSetup(const redisReply& reply) {
+  uint64_t numbers[3];
+  if (!Numbers(reply, 3, numbers)) return Unexpected("nj_setup", reply);
+  result_.info = {numbers[0], static_cast<uint32_t>(numbers[1]), numbers[2]};
+  if (result_.info.layout != kLayoutVersion) {
+    return {Code::kFailedPrecondition,
+            "this hub has layout " + std::to_string(result_.info.layout) + ", this program " +
+                std::to_string(kLayoutVersion)};
+  }
+  if (result_.info.partitions == 0 || result_.info.epoch == 0) {
+    return {Code::kInternal, "the key `hub` is damaged: no partitions or no epoch"};
+  }
+  step_ = Step::kDone;
+  return {};
+}
+
+}  // namespace nightjar::hub

@@ -1,0 +1,130 @@
+#include "common/hub/redis/link.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace nightjar::hub {
+namespace {
+
+struct FreeReply {
+  void operator()(redisReply* reply) const { freeReplyObject(reply); }
+};
+
+std::string Address(const RedisOptions& options) {
+  if (!options.unix_path.empty()) return options.unix_path;
+  return options.host + ':' + std::to_string(options.port);
+}
+
+}  // namespace
+
+Status Link::Open(int64_t now_ms) {
+  Close();
+  context_.reset(options_.unix_path.empty()
+                     ? redisConnectNonBlock(options_.host.c_str(), options_.port)
+                     : redisConnectUnixNonBlock(options_.unix_path.c_str()));
+  if (context_ == nullptr || context_->err != 0) {
+    Status status = Broken();
+    Close();
+    return status;
+  }
+  greeting_ = std::make_unique<Greeting>(options_);
+  state_ = State::kConnecting;
+  opened_ms_ = heard_ms_ = now_ms;
+  return {};
+}
+
+void Link::Close() {
+  context_.reset();
+  state_ = State::kClosed;
+  unwritten_ = false;
+}
+
+int Link::fd() const { return context_ == nullptr ? -1 : context_->fd; }
+
+short Link::events() const {
+  if (state_ == State::kConnecting) return POLLOUT;
+  return static_cast<short>(unwritten_ ? POLLIN | POLLOUT : POLLIN);
+}
+
+Status Link::Broken() const {
+  std::string why = context_ == nullptr ? "out of memory" : context_->errstr;
+  if (why.empty()) why = std::strerror(errno);
+  return {Code::kUnavailable, "no Redis at " + Address(options_) + ": " + why};
+}
+
+void Link::Queue(std::string_view commands) {
+  redisAppendFormattedCommand(context_.get(), commands.data(), commands.size());
+  unwritten_ = true;
+}
+
+Status Link::Flush() {
+  while (unwritten_) {
+    const size_t before = sdslen(context_->obuf);
+    int done = 0;
+    if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return Broken();
+    unwritten_ = done == 0;
+    if (unwritten_ && sdslen(context_->obuf) == before) break;  // the socket takes no more
+  }
+  return {};
+}
+
+Status Link::Connected() {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  if (error != 0) {
+    return {Code::kUnavailable, "no Redis at " + Address(options_) + ": " + std::strerror(error)};
+  }
+  // Non-blocking contexts of this hiredis do not know by themselves that they are connected.
+  context_->flags |= REDIS_CONNECTED;
+  state_ = State::kGreeting;
+  Queue(greeting_->Next());
+  return Flush();
+}
+
+Status Link::OnEvents(short revents, int64_t now_ms,
+                      const std::function<bool(const redisReply&)>& on_reply) {
+  if (state_ == State::kConnecting) {
+    if (revents == 0) return {};
+    return Connected();
+  }
+  if ((revents & POLLOUT) != 0) {
+    if (Status status = Flush(); !status.ok()) return status;
+  }
+  if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0) return Read(now_ms, on_reply);
+  return {};
+}
+
+Status Link::Greet(const redisReply& reply) {
+  if (Status status = greeting_->Take(reply); !status.ok()) return status;
+  if (greeting_->done()) {
+    state_ = State::kUp;
+    return {};
+  }
+  Queue(greeting_->Next());
+  return Flush();
+}
+
+Status Link::Read(int64_t now_ms, const std::function<bool(const redisReply&)>& on_reply) {
+  if (redisBufferRead(context_.get()) != REDIS_OK) return Broken();
+  heard_ms_ = now_ms;
+  while (true) {
+    void* raw = nullptr;
+    if (redisReaderGetReply(context_->reader, &raw) != REDIS_OK) {
+      return {Code::kUnavailable, std::string("Redis sent what is no reply: ") +
+                                      context_->reader->errstr};
+    }
+    if (raw == nullptr) return {};
+    const std::unique_ptr<redisReply, FreeReply> reply(static_cast<redisReply*>(raw));
+    if (state_ == State::kGreeting) {
+      if (Status status = Greet(*reply); !status.ok()) return status;
+    } else if (!on_reply(*reply)) {
+      return {Code::kUnavailable, "Redis cannot serve: " + std::string(reply->str, reply->len)};
+    }
+  }
+}
+
+}  // namespace nightjar::hub

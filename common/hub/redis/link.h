@@ -1,0 +1,61 @@
+// One connection to Redis: connecting, greeting, then commands out and replies in. It knows nothing of
+// calls. Threads: one owner, who polls fd() for events().
+#pragma once
+
+#include <hiredis/hiredis.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/hub/redis/greeting.h"
+#include "common/hub/redis/options.h"
+
+namespace nightjar::hub {
+
+class Link {
+ public:
+  enum class State { kClosed, kConnecting, kGreeting, kUp };
+
+  explicit Link(const RedisOptions& options) : options_(options) {}
+
+  // Begins to connect. An error: not even that was possible.
+  Status Open(int64_t now_ms);
+  void Close();
+
+  State state() const { return state_; }
+  int fd() const;
+  short events() const;  // what to poll for
+  int64_t opened_ms() const { return opened_ms_; }
+  int64_t heard_ms() const { return heard_ms_; }  // when bytes last came
+  const ProbeResult& greeted() const { return greeting_->result(); }
+
+  // Adds to what is to be written. REQUIRES: kUp.
+  void Queue(std::string_view commands);
+  // Writes what the socket takes now.
+  Status Flush();
+
+  // After poll. Each reply to a queued command goes to `on_reply`, in order; it returns false to stop
+  // (the link is then to be closed). An error: the connection is over; its message says why.
+  Status OnEvents(short revents, int64_t now_ms,
+                  const std::function<bool(const redisReply&)>& on_reply);
+
+ private:
+  struct FreeContext {
+    void operator()(redisContext* context) const { redisFree(context); }
+  };
+  Status Connected();
+  Status Greet(const redisReply& reply);
+  Status Read(int64_t now_ms, const std::function<bool(const redisReply&)>& on_reply);
+  Status Broken() const;
+
+  const RedisOptions& options_;
+  State state_ = State::kClosed;
+  std::unique_ptr<redisContext, FreeContext> context_;
+  std::unique_ptr<Greeting> greeting_;
+  bool unwritten_ = false;
+  int64_t opened_ms_ = 0, heard_ms_ = 0;
+};
+
+}  // namespace nightjar::hub

@@ -1,0 +1,30 @@
+// Calls on their way: counted, and answered exactly once.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <utility>
+
+#include "common/hub/hub.h"
+
+namespace nightjar::hub {
+
+struct Pending {
+  Call call;
+  Callback done;            // empty: answered already (its time was over), or a ping
+  int64_t deadline_ms = 0;  // steady
+  size_t bytes = 0;         // of payload, as counted against the bound
+  bool ping = false;
+  bool sent = false;        // written to a connection: may have had its effect
+};
+
+// About what a call holds in memory beyond its own size.
+size_t PayloadBytes(const Call& call);
+
+// May a call be carried out twice with no more effect than once? (docs/hub.md says why for each.)
+inline bool MayRepeat(const Call& call) {
+  const Send* send = std::get_if<Send>(&call);
+  return send == nullptr || send->client_msg_id != 0;
+}
+
+}  // namespace nightjar::hub

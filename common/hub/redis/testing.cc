@@ -1,0 +1,146 @@
+#include "common/hub/redis/testing.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+#include "common/hub/keys.h"
+#include "common/hub/redis/library.h"
+
+namespace nightjar::hub {
+namespace {
+
+// Replies as text: strings as they are, integers in decimal, arrays joined by '\n', nothing for nil.
+std::string Flatten(const redisReply& reply) {
+  switch (reply.type) {
+    case REDIS_REPLY_INTEGER:
+      return std::to_string(reply.integer);
+    case REDIS_REPLY_ERROR:
+      return "ERR: " + std::string(reply.str, reply.len);
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_STATUS:
+      return {reply.str, reply.len};
+    case REDIS_REPLY_ARRAY: {
+      std::string text;
+      for (size_t i = 0; i < reply.elements; ++i) {
+        if (i != 0) text += '\n';
+        text += Flatten(*reply.element[i]);
+      }
+      return text;
+    }
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+TestRedis::TestRedis(std::vector<std::string> extra) : extra_(std::move(extra)) {
+  char name[] = "/tmp/nightjar-redis-XXXXXX";
+  if (mkdtemp(name) == nullptr) {
+    error_ = "no temporary directory";
+    return;
+  }
+  dir_ = name;
+  Start();
+}
+
+TestRedis::~TestRedis() {
+  Kill();
+  std::error_code ignored;
+  if (!dir_.empty()) std::filesystem::remove_all(dir_, ignored);
+}
+
+bool TestRedis::Start() {
+  std::vector<std::string> args = {
+      "redis-server",  "--port",     "0",   "--unixsocket", dir_ + "/redis.sock", "--dir", dir_,
+      "--appendonly",  "yes",        "--appendfsync", "always", "--save",        "",
+      "--maxmemory-policy", "noeviction", "--daemonize", "no"};
+  args.insert(args.end(), extra_.begin(), extra_.end());
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  const std::string log = dir_ + "/redis.log";
+  pid_ = fork();
+  if (pid_ == 0) {
+    const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    execvp(argv[0], argv.data());
+    _exit(127);
+  }
+  // Ready when it answers; given up when the process is gone.
+  for (int i = 0; i < 2000; ++i) {
+    if (Command({"PING"}) == "PONG") return true;
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = -1;
+      error_ = "redis-server did not start";
+      return false;
+    }
+    usleep(5000);
+  }
+  Kill();
+  error_ = "redis-server does not answer";
+  return false;
+}
+
+void TestRedis::Kill() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+RedisOptions TestRedis::options() const {
+  RedisOptions options;
+  options.unix_path = dir_ + "/redis.sock";
+  return options;
+}
+
+std::string TestRedis::Command(const std::vector<std::string>& args) const {
+  const std::unique_ptr<redisContext, void (*)(redisContext*)> context(
+      redisConnectUnix((dir_ + "/redis.sock").c_str()), redisFree);
+  if (context == nullptr || context->err != 0) return "ERR: no connection";
+  std::vector<const char*> argv;
+  std::vector<size_t> lengths;
+  for (const std::string& arg : args) {
+    argv.push_back(arg.data());
+    lengths.push_back(arg.size());
+  }
+  void* raw = redisCommandArgv(context.get(), static_cast<int>(args.size()), argv.data(),
+                               lengths.data());
+  if (raw == nullptr) return "ERR: " + std::string(context->errstr);
+  const std::unique_ptr<redisReply, void (*)(void*)> reply(static_cast<redisReply*>(raw),
+                                                           freeReplyObject);
+  return Flatten(*reply);
+}
+
+void TestRedis::FlushAll(uint32_t partitions) const {
+  Command({"FLUSHALL"});
+  Command({"FCALL", "nj_setup", "1", std::string(keys::kHub), std::to_string(kLayoutVersion),
+           std::to_string(partitions)});
+}
+
+void TestRedis::SetClock(int64_t unix_ms) const {
+  if (unix_ms == 0) {
+    Command({"DEL", "test:clock"});
+  } else {
+    Command({"SET", "test:clock", std::to_string(unix_ms)});
+  }
+}
+
+std::string TestLibrary() { return LibraryText(kLibraryVersion, kTestClock); }
+
+std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options) {
+  options.library = TestLibrary();
+  return std::make_unique<RedisHub>(std::move(options));
+}
+
+}  // namespace nightjar::hub
