@@ -1,10 +1,9 @@
-"""The configuration files that ./nj up writes into a stack's folder. The samples at the top of the
-repository (mosquitto.conf, redis.conf) explain each line to people who run Nightjar for real."""
+"""The configuration files that ./nj up writes into a stack's folder."""
 
 import getpass
 import os
 
-from nj.common import write_file
+from nj.common import ROOT, read_text, write_file
 
 
 def redis_conf(path, port, data, maxmemory):
@@ -27,37 +26,19 @@ maxmemory-policy noeviction
 
 
 def mosquitto_conf(path, mqtt, ws, unix, plugin, options, version):
-    lines = f"""# Written by ./nj up.
-per_listener_settings false
-allow_anonymous false
-persistence false
-user {getpass.getuser()}
-log_dest stderr
-log_type error
-log_type warning
-log_type notice
-log_type information
-log_timestamp_format %Y-%m-%dT%H:%M:%S
-allow_duplicate_messages true
-set_tcp_nodelay true
-max_packet_size 65536
-max_inflight_messages 0
-max_queued_messages 1000
-
-listener {mqtt} 127.0.0.1
-
-listener {ws} 127.0.0.1
-protocol websockets
-
-# The plugin wakes the broker through this one.
-listener 0 {unix}
-
-plugin {plugin}
-"""
+    """The sample mosquitto.conf with addresses, plugin and options of this stack."""
+    lines = [line.strip() for line in read_text(os.path.join(ROOT, "mosquitto.conf")).splitlines()]
     if version >= (2, 1):
-        lines = lines.replace("max_inflight", "packet_buffer_size 512\nmax_inflight", 1)
-    lines += "".join(f"plugin_opt_{name} {value}\n" for name, value in options.items())
-    write_file(path, lines, mode=0o600)
+        lines = [line.lstrip("#") if line.startswith("#packet_buffer_size ") else line for line in lines]
+    lines = [line for line in lines if line and line[0] != "#" and not line.startswith("plugin_opt_")]
+    for start, line in (("listener 1883 ", f"listener {mqtt} 127.0.0.1"), ("listener 8083 ", f"listener {ws} 127.0.0.1"),
+                        ("listener 0 ", f"listener 0 {unix}"), ("plugin ", f"plugin {plugin}")):
+        (at,) = [number for number, old in enumerate(lines) if old.startswith(start)]
+        lines[at] = line
+    lines.insert(0, f"user {getpass.getuser()}")
+    lines += [f"plugin_opt_{name} {value}" for name, value in options.items()]
+    write_file(path, "# Written by ./nj up from the sample at the top of the repository.\n" + "\n".join(lines) + "\n",
+               mode=0o600)
 
 
 def unix_socket(folder, made):

@@ -5,6 +5,7 @@ somebody else is never taken for ours.
 """
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -42,13 +43,20 @@ def spawn(entry):
     with open(entry["log"], "ab") as log:
         try:
             child = subprocess.Popen(entry["argv"], cwd=entry["cwd"], env=entry["env"], stdout=log,
-                                     stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                                     stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                     preexec_fn=raise_file_limit)
         except OSError as error:
             raise Failed(f"{entry['name']} cannot be started: {error}") from None
     entry["pid"] = child.pid
     entry["start"] = start_ticks(child.pid) or 0
     _children[child.pid] = child
     return entry
+
+
+def raise_file_limit():
+    """A broker has a file per connection: as many as the system lets us have."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 _children = {}   # so that a child of this very process leaves no zombie

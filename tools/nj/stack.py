@@ -173,9 +173,11 @@ def start_all(stack, args):
     }
 
     def entry(name, argv, log, env=None):
-        extra = dict(item[1:] for item in args.env if item[0] == name)
+        extra = dict(env or {})
+        for _, key, value in (item for item in args.env if item[0] == name):
+            extra[key] = f"{extra[key]}:{value}" if key == "LD_PRELOAD" and key in extra else value
         return {"name": name, "pid": 0, "start": 0, "argv": argv, "cwd": stack.folder,
-                "env": process.environment({**(env or {}), **extra}), "log": stack.path("log", log)}
+                "env": process.environment(extra), "log": stack.path("log", log)}
 
     begin(stack, entry("redis", [redis, stack.path("redis.conf")], "redis.log"),
           lambda: None if probe.redis_ready(redis_port) else "no answer to PING")

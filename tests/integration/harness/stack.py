@@ -14,7 +14,6 @@ from nj import probe, process, stack as nj_stack  # noqa: E402
 
 NJ = os.path.join(ROOT, "nj")
 PRESET = os.environ.get("NIGHTJAR_PRESET", "release")
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 def nj(*args, timeout=90, **kwargs):
