@@ -65,7 +65,7 @@ void BrokerShell::CheckThread() const {
 
 // ---- events ------------------------------------------------------------------------------------
 
-core::Verdict BrokerShell::Feed(const core::Event& event) {
+core::Verdict BrokerShell::Feed(core::Event event) {
   CheckThread();
   // Kicks, the one action that would call back, are put off: nothing comes in while this runs.
   if (feeding_) std::abort();
@@ -74,7 +74,7 @@ core::Verdict BrokerShell::Feed(const core::Event& event) {
     explicit Guard(bool& f) : flag(f) { flag = true; }
     ~Guard() { flag = false; }
   } guard(feeding_);
-  engine_.Handle(event, SystemNow(), actions_);
+  engine_.Handle(std::move(event), SystemNow(), actions_);
   for (core::Action& action : actions_.list) Do(action);
   return actions_.verdict;
 }

@@ -57,7 +57,7 @@ class BrokerShell {
     uint64_t asked_at = 0;  // in ticks
   };
 
-  core::Verdict Feed(const core::Event& event);
+  core::Verdict Feed(core::Event event);
   void Do(core::Action& action);
   void DoPublish(const core::PublishTo& publish);
   void DrainHub();
