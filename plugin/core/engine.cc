@@ -300,7 +300,7 @@ struct OnReply {
   void operator()(PendingSetPresence& pending) const { presence::OnSet(s, pending, reply); }
   void operator()(PendingWatched& pending) const { presence::OnWatched(s, pending, reply); }
   void operator()(PendingRequest& pending) const {
-    Spread(s, requests::OnReply(s, pending, reply).entry);
+    Spread(s, requests::OnReply(s, pending, reply));
   }
   void operator()(PendingLease&) const { fan_out::OnLease(s, reply); }
   void operator()(PendingTasks& pending) const { fan_out::OnTasks(s, pending, reply); }

@@ -38,7 +38,7 @@ void TellEncoded(State& s, Session& session, std::string payload) {
 }
 
 void Tell(State& s, Session& session, const v1::ServerFrame& frame) {
-  TellEncoded(s, session, Encode(frame, AnswerRoute(session).encoding));
+  TellEncoded(s, session, EncodeFitted(frame, AnswerRoute(session).encoding, session.max_frame));
 }
 
 void TellNotice(State& s, Session& session, v1::Notice::Kind kind, const std::string& message) {
@@ -46,7 +46,7 @@ void TellNotice(State& s, Session& session, v1::Notice::Kind kind, const std::st
   frame.mutable_notice()->set_kind(kind);
   frame.mutable_notice()->set_message(message);
   Route route = AnswerRoute(session);
-  Publish(s, session.id, std::move(route.topic), Encode(frame, route.encoding), route.qos);
+  Publish(s, session.id, std::move(route.topic), EncodeFitted(frame, route.encoding, session.max_frame), route.qos);
 }
 
 void TellBadFrame(State& s, Session& session, const std::string& reason) {
