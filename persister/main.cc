@@ -1,0 +1,110 @@
+// nightjar-persister: brings the journal into the store, and answers reads.
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <iostream>
+
+#include "common/base/log.h"
+#include "common/wire/names.h"
+#include "persister/process.h"
+
+namespace {
+
+using nightjar::persist::Address;
+using nightjar::persist::ProcessOptions;
+
+constexpr std::string_view kRocksDb = "rocksdb:";
+
+bool ParseAddress(const std::string& text, Address& address) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  address.host = text.substr(0, colon);
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, address.port);
+  return error == std::errc() && rest == end && address.port != 0;
+}
+
+int Fail(const std::string& what) {
+  std::cerr << "nightjar-persister: " << what << "\n";
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ProcessOptions options;
+  std::string redis = "127.0.0.1:6379";
+  std::string store;
+  std::vector<std::string> brokers;
+  std::string level = "info";
+
+  CLI::App app(
+      "Brings what chats accept from the journal in Redis into the permanent store, and answers the\n"
+      "brokers' questions about history. Every option may stand in a TOML file as well (--config).",
+      "nightjar-persister");
+  app.set_config("--config", "", "TOML file with any of these options; the command line wins");
+  app.add_option("--id", options.id, "name of this persister, unique among them")
+      ->capture_default_str();
+  app.add_option("--redis", redis, "HOST:PORT of Redis, or unix:PATH")->capture_default_str();
+  app.add_option("--redis-user", options.redis.user, "ACL user; empty: the default one");
+  app.add_option("--redis-password-file", options.redis.password,
+                 "file whose first line is the password")
+      ->transform([](const std::string& path) {
+        std::ifstream file(path);
+        std::string line;
+        if (!std::getline(file, line)) throw CLI::ValidationError(path, "cannot be read");
+        return line;
+      });
+  auto* store_option =
+      app.add_option("--store", store, "rocksdb:DIR, where everything is kept; made if missing");
+  app.add_option("--data", options.store_dir, "DIR, short for --store rocksdb:DIR")
+      ->excludes(store_option);
+  app.add_option("--store-cache-mib", options.store_cache_mib, "memory for reading the store")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1 << 20));
+  app.add_option("--store-write-mib", options.store_write_mib, "memory for writing the store")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1 << 20));
+  app.add_option("--broker", brokers, "HOST:PORT of a broker to answer reads for; repeatable");
+  auto* key = app.add_option("--key-file", options.token.key_file,
+                             "keys (JSON) to sign this process's own service token with");
+  app.add_option("--token-file", options.token.token_file,
+                 "file with a service token, read anew at every connect; its sub must be svc.persister")
+      ->excludes(key);
+  app.add_option("--threads", options.threads, "threads that answer reads")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  app.add_option("--ready-file", options.ready_file, "written once everything is connected");
+  app.add_option("--log-level", level, "debug, info, notice, warning or error")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  const auto parsed_level = nightjar::log::ParseLevel(level);
+  if (!parsed_level) return Fail("--log-level: not a level: " + level);
+  if (!nightjar::ValidDevice(options.id)) {
+    return Fail("--id: 1 to 32 of A-Z a-z 0-9 _ -: " + options.id);
+  }
+  if (redis.starts_with("unix:")) {
+    options.redis.unix_path = redis.substr(5);
+  } else {
+    Address address;
+    if (!ParseAddress(redis, address)) return Fail("--redis: not HOST:PORT: " + redis);
+    options.redis.host = address.host;
+    options.redis.port = address.port;
+  }
+  if (!store.empty()) {
+    if (!store.starts_with(kRocksDb)) return Fail("--store: only rocksdb:DIR is known: " + store);
+    options.store_dir = store.substr(kRocksDb.size());
+  }
+  if (options.store_dir.empty()) return Fail("--store rocksdb:DIR is missing (see --help)");
+  for (const std::string& broker : brokers) {
+    if (!ParseAddress(broker, options.brokers.emplace_back())) {
+      return Fail("--broker: not HOST:PORT: " + broker);
+    }
+  }
+  if (!brokers.empty() && options.token.key_file.empty() && options.token.token_file.empty()) {
+    return Fail("--broker needs --key-file or --token-file");
+  }
+  nightjar::log::Start("persister", *parsed_level);
+  return nightjar::persist::RunProcess(options);
+}
