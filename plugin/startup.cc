@@ -22,6 +22,12 @@ std::string Where(const hub::RedisOptions& redis) {
   return redis.unix_path.empty() ? fmt::format("{}:{}", redis.host, redis.port) : redis.unix_path;
 }
 
+// One line with the address in it, once.
+std::string Naming(const std::string& where, const std::string& message) {
+  if (message.find(where) != std::string::npos) return message;
+  return fmt::format("{} (Redis at {})", message, where);
+}
+
 // The first line of the file.
 Status ReadPassword(Options& options) {
   if (options.redis_password_file.empty()) return Status::Ok();
@@ -48,7 +54,7 @@ Result<hub::ProbeResult> WaitForHub(const Options& options) {
     if (probe.ok()) return probe;
     const Status why = probe.status();
     if (why.code() != Code::kUnavailable || SystemNow().mono_ms + kProbeAgainMs > until) {
-      return Status(why.code(), fmt::format("Redis at {}: {}", Where(options.redis), why.message()));
+      return Status(why.code(), Naming(Where(options.redis), why.message()));
     }
     if (!told) Log(core::LogLevel::kNotice, "waiting for Redis: " + why.message());
     told = true;
