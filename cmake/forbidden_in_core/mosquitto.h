@@ -1,1 +1,1 @@
-#error "plugin/core does no I/O: no mosquitto here (docs/architecture.md)"
+#error "plugin/core is pure: no Mosquitto here (docs/architecture.md)"

@@ -1,0 +1,1 @@
+#error "plugin/core is pure: no MQTT client here (docs/architecture.md)"

@@ -1,0 +1,1 @@
+#error "plugin/core is pure: no Redis here (docs/architecture.md)"

@@ -1,0 +1,1 @@
+#error "plugin/core is pure: no Mosquitto here (docs/architecture.md)"

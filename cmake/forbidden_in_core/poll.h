@@ -1,0 +1,1 @@
+#error "plugin/core is pure: no network here (docs/architecture.md)"

@@ -1,0 +1,1 @@
+#error "plugin/core is pure: no RocksDB here (docs/architecture.md)"

@@ -1,0 +1,1 @@
+#error "plugin/core is pure: no log but LogLine here (docs/architecture.md)"
