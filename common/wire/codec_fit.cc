@@ -128,9 +128,9 @@ int CountFitting(const Items& items, bool from_last, Encoding encoding, size_t r
     if constexpr (std::is_same_v<std::decay_t<decltype(item)>, std::string>) {
       // A JSON string is measured inside a message, for its escapes: {"uids":["..."],"more":false}
       v1::MemberList one;
-      if (encoding == Encoding::kJson) size = SizeOf(v1::MemberList(), encoding);
+      const size_t around = SizeOf(one, encoding);
       one.add_uids(item);
-      size = SizeOf(one, encoding) - size + 1;
+      size = SizeOf(one, encoding) - around + (encoding == Encoding::kJson ? 1 : 0);
     } else {
       size = SizeOf(item, encoding);
       // A comma; or the tag and the length.
@@ -145,7 +145,7 @@ int CountFitting(const Items& items, bool from_last, Encoding encoding, size_t r
 // Tag-and-length growth of the messages around a list, in protobuf; JSON has none.
 constexpr size_t kFrameSlack = 16;
 
-// Leaves of `items` what fits into the frame, at least one. REQUIRES: `items` is inside `frame`.
+// Leaves of `items` what fits into the frame, at least one; true if any had to go. REQUIRES: `items` is inside `frame`.
 template <typename Items>
 bool Shorten(Items& items, bool keep_last, const v1::ServerFrame& frame, Encoding encoding,
              size_t most) {
@@ -154,8 +154,8 @@ bool Shorten(Items& items, bool keep_last, const v1::ServerFrame& frame, Encodin
   const size_t around = SizeOf(frame, encoding) + kFrameSlack;
   const size_t room = most > around ? most - around : 0;
   int count = CountFitting(all, keep_last, encoding, room);
-  const bool shortened = count < all.size();
   count = std::max(count, std::min(1, all.size()));
+  const bool shortened = count < all.size();
   if (keep_last) {
     all.DeleteSubrange(0, all.size() - count);
   } else {
