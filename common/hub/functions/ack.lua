@@ -4,7 +4,7 @@
 -- ARGV  1 user's tail  2 uid  3 device  4 epoch  5 seq, then for each mark: "d" or "g", the chat's tail,
 --       the chat's "p}", the id's bytes, the journal's record
 -- Reply {0, acked, mark, tell 0/1, mark, tell, ...} done, with the marks (from 1) that moved
---       {1} beyond head  {2} other epoch  {3} unknown device
+--       {1, acked} beyond head  {2} other epoch  {3} unknown device
 
 local RECEIPT_MEMBERS = 32
 
@@ -46,7 +46,7 @@ local function ack(keys, argv)
   if not had then return {3} end
   local base = tonumber(u[1] or 0)
   local head = base + call('LLEN', K_INBOX .. tail)
-  if seq > head then return {1} end
+  if seq > head then return {1, had} end
 
   local reply = {0, had}
   for at = 6, #argv, 5 do

@@ -92,12 +92,12 @@ local function trim_log(keys, argv)
   return reply
 end
 
--- nj_dead_letter: keep a record that can never be stored. dead:{p} is a list of at most 10,000, the
--- oldest goes; an element is '<I8' time (ms), '<I4' length of the reason, reason, record.
--- KEYS 1 dead:{p}  ARGV 1 now_ms 2 reason 3 record  Reply 1
+-- nj_dead_letter: keep a record that can never be stored. dead:{p} is a list of at most 10,000; an
+-- element is '<I8' time (ms), '<I4' length of the reason, reason, record.
+-- KEYS 1 dead:{p}  ARGV 1 now_ms 2 reason 3 record  Reply 1 done, 0 full
 local function dead_letter(keys, argv)
+  if call('LLEN', keys[1]) >= 10000 then return 0 end
   call('RPUSH', keys[1], pack_bytes('<I8I4', tonumber(argv[1]), #argv[2]) .. argv[2] .. argv[3])
-  call('LTRIM', keys[1], -10000, -1)
   return 1
 end
 

@@ -149,7 +149,7 @@ local function logout(keys, argv)
       end
     end
   end
-  if not (removed and routes == 0 and u[3]) then
+  if not (routes == 0 and u[3]) then
     call('ZREM', argv[7], argv[3] .. ':' .. device .. ':' .. argv[5] .. ':' .. argv[6])
   end
   return {removed and 1 or 0, routes, u[3] and 1 or 0}

@@ -269,7 +269,9 @@ Reply Read(const Ack& ack, Items& items) {
   const uint64_t outcome = items.Number(0);
   if (outcome > static_cast<uint64_t>(Outcome::kUnknownDevice)) items.Fail();
   reply.outcome = static_cast<Outcome>(outcome);
-  if (reply.outcome != Outcome::kDone) return reply;
+  if (reply.outcome == Outcome::kOtherEpoch || reply.outcome == Outcome::kUnknownDevice) {
+    return reply;
+  }
   reply.acked = items.Number(1);
   for (size_t i = 2; items.ok() && i < items.size(); i += 2) {
     const uint64_t place = items.Number(i);
@@ -360,7 +362,7 @@ Reply Wrong(const Call& call, std::string_view what) {
 Reply ReadBare(const Call& call, const redisReply& raw) {
   if (raw.type != REDIS_REPLY_INTEGER) return Wrong(call, "a reply of the wrong shape");
   if (raw.integer == 1) return Done{};
-  return Failure{Failure::Kind::kFull, "the journal is at its bound"};
+  return Failure{Failure::Kind::kFull, "the list is at its bound"};
 }
 
 Reply ReadError(const Call& call, std::string_view error) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,7 +43,8 @@ std::string Flatten(const redisReply& reply) {
 
 }  // namespace
 
-TestRedis::TestRedis(std::vector<std::string> extra) : extra_(std::move(extra)) {
+TestRedis::TestRedis(std::vector<std::string> extra, std::string program)
+    : extra_(std::move(extra)), program_(std::move(program)) {
   char name[] = "/tmp/nightjar-redis-XXXXXX";
   if (mkdtemp(name) == nullptr) {
     error_ = "no temporary directory";
@@ -60,7 +62,7 @@ TestRedis::~TestRedis() {
 
 bool TestRedis::Start() {
   std::vector<std::string> args = {
-      "redis-server",  "--port",     "0",   "--unixsocket", dir_ + "/redis.sock", "--dir", dir_,
+      program_,        "--port",     "0",   "--unixsocket", dir_ + "/redis.sock", "--dir", dir_,
       "--appendonly",  "yes",        "--appendfsync", "always", "--save",        "",
       "--maxmemory-policy", "noeviction", "--daemonize", "no"};
   args.insert(args.end(), extra_.begin(), extra_.end());
@@ -70,6 +72,7 @@ bool TestRedis::Start() {
   const std::string log = dir_ + "/redis.log";
   pid_ = fork();
   if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // goes with a test program that is killed
     const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
@@ -81,13 +84,13 @@ bool TestRedis::Start() {
     if (Command({"PING"}) == "PONG") return true;
     if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = -1;
-      error_ = "redis-server did not start";
+      error_ = program_ + " did not start";
       return false;
     }
     usleep(5000);
   }
   Kill();
-  error_ = "redis-server does not answer";
+  error_ = program_ + " does not answer";
   return false;
 }
 

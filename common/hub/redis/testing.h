@@ -17,8 +17,9 @@ namespace nightjar::hub {
 // wants. Killed, and the directory removed, by the destructor.
 class TestRedis {
  public:
-  // `extra`: further server arguments, such as {"--maxmemory", "20mb"}. Check ok().
-  explicit TestRedis(std::vector<std::string> extra = {});
+  // `extra`: further server arguments, such as {"--maxmemory", "20mb"}. `program`: another server of
+  // the kind (valkey-server). Check ok().
+  explicit TestRedis(std::vector<std::string> extra = {}, std::string program = "redis-server");
   ~TestRedis();
   TestRedis(const TestRedis&) = delete;
   TestRedis& operator=(const TestRedis&) = delete;
@@ -41,7 +42,7 @@ class TestRedis {
 
  private:
   std::vector<std::string> extra_;
-  std::string dir_, error_;
+  std::string program_, dir_, error_;
   pid_t pid_ = -1;
 };
 
