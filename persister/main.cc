@@ -74,6 +74,10 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "threads that answer reads")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
+  app.add_option("--lease-ttl-ms", options.lease_ttl_ms,
+                 "how long a dead persister's partitions wait for another one")
+      ->capture_default_str()
+      ->check(CLI::Range(300, 60'000));
   app.add_option("--ready-file", options.ready_file, "written once everything is connected");
   app.add_option("--log-level", level, "debug, info, notice, warning or error")
       ->capture_default_str();

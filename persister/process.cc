@@ -182,6 +182,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbS
   journal.seed = RandomSeed();
   journal.owner = fmt::format("{}#{:016x}", options.id, journal.seed);
   journal.partitions = found.info.partitions;
+  journal.lease_ttl_ms = options.lease_ttl_ms;
   JournalWorker worker(journal, hub, store, LogSay);
   worker.Start();
 

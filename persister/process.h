@@ -26,6 +26,7 @@ struct ProcessOptions {
   TokenSource token;
   std::string ready_file;          // written once everything is connected; empty: none
   int threads = 4;                 // that answer requests
+  int64_t lease_ttl_ms = 5000;     // how long a dead persister's partitions wait for another
 };
 
 // Runs until SIGTERM or SIGINT; returns the process's exit code. Errors that waiting does not mend are
