@@ -9,6 +9,7 @@ from harness import keys
 from harness.device import Device
 from harness.mqtt import V3, V5, Client, Refused
 from harness.proto import kind_of, pb
+from harness.waiting import poll
 
 VERSIONS = pytest.mark.parametrize("version", [V3, V5], ids=["3.1.1", "5"])
 # Bad user name or password, not authorized, identifier not valid: in MQTT 5's numbers.
@@ -130,28 +131,32 @@ def test_dev_pins_the_device(stack, device, user):
 
 
 def test_the_key_file_is_reloaded_without_a_restart(own_stack, user):
-    stack, uid = own_stack(), user()
+    stack, uid = own_stack(options={"key_check_ms": 100}), user()
+    path = stack.inner.data["key_file"]
     phone = Device(stack, uid).online()
     fresh = keys.Key("k7", "HS256")
     with pytest.raises(Refused):
         Client(stack, f"{uid}:new", uid, fresh.sign(uid)).connect()
-    keys.write_key_file(stack.inner.data["key_file"], [fresh])
-    stack.hang_up("b1")
+    keys.write_key_file(path, [fresh])
     stack.wait_for_token(lambda: fresh.sign(uid), uid)
     with pytest.raises(Refused):
         Client(stack, f"{uid}:old", uid, stack.token(uid)).connect()
     assert phone.ask_ok(whoami={}).uid == uid   # who is in stays in
-
-
-def test_an_unreadable_key_file_changes_nothing(own_stack, user):
-    stack, uid = own_stack(), user()
-    with open(stack.inner.data["key_file"], "w", encoding="utf-8") as file:
-        file.write("{ not json")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("{ not json")    # an operator's slip: said in the log, and the old keys stay
     before = len(stack.log("b1"))
-    stack.hang_up("b1")
-    from harness.waiting import poll
     poll(lambda: "key" in stack.log("b1")[before:], "a word about the key file in the log")
-    Device(stack, uid).online()
+    Client(stack, f"{uid}:new", uid, fresh.sign(uid)).connect()
+
+
+def test_sighup_reads_the_keys_too_and_keeps_everybody(own_stack, user):
+    stack, uid = own_stack(options={"key_check_ms": 3_600_000}), user()
+    phone = Device(stack, uid).online()
+    fresh = keys.Key("k7", "HS256")
+    keys.write_key_file(stack.inner.data["key_file"], [*stack.keys, fresh])
+    stack.hang_up("b1")
+    stack.wait_for_token(lambda: fresh.sign(uid), uid)
+    assert phone.ask_ok(whoami={}).uid == uid
 
 
 @VERSIONS
@@ -169,13 +174,12 @@ def test_an_expired_token_without_an_inbox_is_closed_too(stack, user):
 
 
 @VERSIONS
-def test_a_takeover_tells_and_closes_the_old_connection(device, user, version):
+def test_a_takeover_closes_the_old_connection(device, user, version):
     uid = user()
     old = device(uid, version=version).online()
     new = device(uid, version=version).online()
-    old.notice("SESSION_REPLACED")
-    old.wait_gone()
-    assert new.ask_ok(whoami={}).device == "phone"
+    old.wait_gone()     # Mosquitto itself closes it, before a word from the plugin could reach it
+    assert new.ask_ok(whoami={}).device == "phone" and "notice" not in new.kinds()
 
 
 def test_a_takeover_before_subscribing(device, user):

@@ -46,13 +46,11 @@ def test_mosquitto_sub_as_a_device(stack, user):
     assert real.message("to the inbox")
 
 
-def test_mosquitto_pub_with_qos_1_and_2(stack, user):
+def test_mosquitto_pub_with_qos_1(stack, user):
     alice = Device(stack, user("alice")).online()
-    for qos in "12":
-        done = tools.mosquitto_pub(stack, user("bob"), "phone", "s", json.dumps({"to": alice.uid, "text": qos}),
-                                   "-q", qos)
-        assert done.returncode == 0, done.stderr
-        alice.message(qos)
+    done = tools.mosquitto_pub(stack, user("bob"), "phone", "s", json.dumps({"to": alice.uid, "text": "one"}), "-q", "1")
+    assert done.returncode == 0, done.stderr
+    alice.message("one")
 
 
 def test_many_lines_of_mosquitto_pub(stack, user):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 import time
 
 from harness.mqtt import Client
@@ -124,6 +125,18 @@ class Device(Client):
         after = len(self.frames)
         return self.accepted(self.send(to, text, **kwargs), after)
 
+    def say_patiently(self, to=None, text="", *, cmid=None, **kwargs):
+        """As a client does at the rate limit: waits as long as it is told to, and repeats the send."""
+        cmid = self.next_id() if cmid is None else cmid
+        while True:
+            after = len(self.frames)
+            frame = self.answer(self.send(to, text, cmid=cmid, **kwargs), after)
+            if kind_of(frame) == "accepted":
+                return frame.accepted
+            error = frame.rejected.error
+            assert error.code == code("RESOURCE_EXHAUSTED") and error.retry_after_ms > 0, error
+            threading.Event().wait(error.retry_after_ms / 1000)
+
     def refuse(self, expected, to=None, text="", **kwargs):
         after = len(self.frames)
         return self.rejected(self.send(to, text, **kwargs), expected, after)
@@ -133,6 +146,11 @@ class Device(Client):
     def ack(self, seq=None, resend=False, epoch=None, max_frame=0):
         self.put("ack", pb.Ack(seq=self.held if seq is None else seq, resend=resend,
                                epoch=self.epoch if epoch is None else epoch, max_frame=max_frame))
+
+    def announce(self, max_frame):
+        """Says how large frames may be; back when that is in force."""
+        self.ack(max_frame=max_frame)
+        self.ask_ok(whoami={})
 
     # ---- asking
 

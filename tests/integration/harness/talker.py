@@ -92,7 +92,7 @@ def messages(device, chat):
 
 
 def whole_history(device, chat):
-    seen, after = [], 0
+    seen, after = [], 1      # from the very beginning
     while True:
         page = device.ask_ok(history={"chat_id": chat, "after_msg_id": after, "limit": 200})
         seen += page.messages
