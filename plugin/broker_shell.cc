@@ -308,6 +308,13 @@ void BrokerShell::Stop() {
   if (stopping_) return;
   stopping_ = true;
   Feed(core::Stopping{});
+  // The broker has closed every connection without saying so. What is owed to these devices becomes due
+  // for push now, not when somebody clears up after this broker.
+  for (Session* const session : sessions_.Connected()) {
+    const core::SessionId id = session->id;
+    sessions_.MarkGone(*session);
+    Feed(core::Disconnected{id});
+  }
   const int64_t until = SystemNow().mono_ms + drain_ms_;
   while (hub_.under_way() > 0 && SystemNow().mono_ms < until) {
     DrainHub();

@@ -35,6 +35,13 @@ bool Sessions::Current(const Session& session) const {
   return found != newest_.end() && found->second == &session;
 }
 
+std::vector<Session*> Sessions::Connected() const {
+  std::vector<Session*> all;
+  all.reserve(by_id_.size());
+  for (const auto& [id, session] : by_id_) all.push_back(session);
+  return all;
+}
+
 void Sessions::Unlink(Session& session) {
   by_id_.erase(session.id);
   if (!Current(session)) return;

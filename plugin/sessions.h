@@ -45,6 +45,8 @@ class Sessions {
   // Forget those marked gone.
   void Sweep();
 
+  // Those that are connected, in no order.
+  std::vector<Session*> Connected() const;
   size_t size() const { return by_id_.size(); }
 
  private:

@@ -103,7 +103,11 @@ void WakeClient::Wake() {
 
 void WakeClient::Tend(int64_t mono_ms) {
   std::lock_guard lock(mutex_);
-  if (fd_ >= 0) ReadLocked();
+  // Nothing but the CONNACK comes, so it is enough to look now and then whether the broker hung up.
+  if (fd_ >= 0 && (last_connack() < 0 || mono_ms - last_look_ms_ >= kLookMs)) {
+    last_look_ms_ = mono_ms;
+    ReadLocked();
+  }
   if (fd_ < 0 || mono_ms - last_send_ms_ >= kBeatMs) SendLocked(mono_ms);
 }
 

@@ -36,6 +36,7 @@ class WakeClient {
   static constexpr std::string_view kTopic = "$nightjar/wake";
   static constexpr uint16_t kKeepAliveS = 20;   // below any sensible max_keepalive
   static constexpr int64_t kRetryMs = 200;
+  static constexpr int64_t kLookMs = 1000;
   static constexpr int64_t kBeatMs = 8000;      // an idle connection is used at least so often
 
   WakeClient(std::string socket_path, WakeIdentity identity);
@@ -75,6 +76,7 @@ class WakeClient {
   int fd_ = -1;
   int64_t last_try_ms_ = INT64_MIN / 2;
   int64_t last_send_ms_ = INT64_MIN / 2;
+  int64_t last_look_ms_ = INT64_MIN / 2;
 };
 
 }  // namespace nightjar::plugin

@@ -330,10 +330,11 @@ TEST_F(BrokerShellTest, StoppingTellsTheCoreAndTheHubIsDrained) {
   // A hub that never answers: bounded by hub_drain_ms, then failed by the hub's own end.
   shell->Stop();
   EXPECT_EQ(engine.events[1], "stopping");
-  EXPECT_EQ(engine.events[2], "replied 5 failure");
+  EXPECT_EQ(engine.events[2], "gone 1") << "the broker says nothing about it";
+  EXPECT_EQ(engine.events[3], "replied 5 failure");
   EXPECT_TRUE(broker.published.empty()) << "the broker has let go of its clients";
   shell->Stop();
-  EXPECT_EQ(engine.events.size(), 3u);
+  EXPECT_EQ(engine.events.size(), 4u);
 }
 
 }  // namespace
