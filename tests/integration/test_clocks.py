@@ -18,7 +18,9 @@ def shows(device, hours):
 
 @pytest.mark.parametrize("hours", [-26, 20], ids=["back", "ahead"])
 def test_a_broker_with_a_wrong_clock(own_stack, user, tmp_path, hours):
-    stack = own_stack(env=Clock(tmp_path / "clock", hours).env("b1"))
+    clock = Clock(tmp_path / "clock")
+    stack = own_stack(env=clock.env("b1"))
+    clock.set(hours)
     a, b = (Device(stack, user(n), ttl=48 * 3600).online() for n in "ab")
     assert shows(a, hours), "the wrong clock is not in force"
     before = now()

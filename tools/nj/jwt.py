@@ -47,8 +47,7 @@ def sign(key_file, uid, device=None, ttl=86400, service=False):
         raise Failed(f"{key_file} is not there; ./nj up makes it") from None
     except (OSError, ValueError, KeyError, StopIteration) as error:
         raise Failed(f"no HS256 key to sign with in {key_file}: {error or 'none listed'}") from None
-    now = int(time.time())
-    claims = {"sub": uid, "iat": now, "exp": now + ttl}
+    claims = {"sub": uid, "exp": int(time.time()) + ttl}
     if device is not None:
         claims["dev"] = device
     if service:

@@ -124,4 +124,7 @@ def check_inbox(device, chat, wanted):
     strangers = [m.text for m in got if m.author != device.uid and wanted.get(m.text) != m.msg_id]
     assert not strangers, f"{device.uid} has what was never accepted so: {strangers}"
     ids = [m.msg_id for m in got]
-    assert len(ids) == len(set(ids)) and ids == sorted(ids), "out of order or doubled"
+    assert len(ids) == len(set(ids)), "doubled"
+    # One's own come late, if at all: those told Accepted are skipped until a reconnect.
+    others = [m.msg_id for m in got if m.author != device.uid]
+    assert others == sorted(others), "out of order"
