@@ -36,6 +36,8 @@ class FakeHub : public CallQueue {
 
   // Everything remembered, for assertions and for printing; calls are the way to change it.
   const fake::HubState& state() const { return state_; }
+  // For tests of what calls reach only after very long. Keep it whole.
+  fake::HubState& mutable_state() { return state_; }
   const FakeHubOptions& options() const { return options_; }
 
   // A new epoch, as after a rebuild: what is remembered stays as it is.
@@ -79,7 +81,7 @@ class FakeHub : public CallQueue {
     std::string shared, own;
     BrokerName broker;                  // the calling one
   };
-  // Appends to one user's inbox; the one procedure behind Send, Append and chat changes. Idempotent.
+  // Appends to one user's inbox; the one procedure behind Send, Append and chat changes.
   void AppendTo(const std::string& uid, const Entry& entry, std::vector<Delivery>& deliveries);
   // To all of `uids` at once, or by a task. Returns whether by a task.
   bool FanOut(fake::ChatState& chat, const Entry& entry, bool by_task,

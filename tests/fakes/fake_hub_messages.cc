@@ -147,7 +147,12 @@ Reply FakeHub::Do(const Send& c) {
 Reply FakeHub::Do(const Append& c) {
   AppendReply reply;
   const Entry entry{c.chat, c.msg_id, c.author, c.author_device, c.shared, c.own, c.broker};
-  for (const auto& uid : c.uids) AppendTo(uid, entry, reply.deliveries);
+  for (const auto& uid : c.uids) {
+    // Idempotent: who has this entry of the chat, or a later one, is passed over. Only here: what is
+    // appended inline is the chat's newest by its making.
+    const MsgId newest = state_.users[uid].chats[c.chat];
+    if (newest < c.msg_id) AppendTo(uid, entry, reply.deliveries);
+  }
   return reply;
 }
 
@@ -178,9 +183,7 @@ bool FakeHub::FanOut(ChatState& chat, const Entry& entry, bool by_task,
 void FakeHub::AppendTo(const std::string& uid, const Entry& entry,
                        std::vector<Delivery>& deliveries) {
   UserState& user = state_.users[uid];
-  MsgId& newest = user.chats[entry.chat];
-  if (newest >= entry.id) return;
-  newest = entry.id;
+  user.chats[entry.chat] = entry.id;
 
   const bool mine = !entry.author.empty() && uid == entry.author;
   const bool only_sender =

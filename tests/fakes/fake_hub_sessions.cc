@@ -24,12 +24,13 @@ bool HoldsRoute(const UserState& user, const SessionRecord& record) {
 
 }  // namespace
 
-// The device longest unseen without a route, else the one longest unseen.
+// The device longest unseen without a route, else the one longest unseen; of equals the one known
+// longest.
 void FakeHub::ForgetOneDevice(UserState& user) {
   const auto oldest = std::min_element(
       user.devices.begin(), user.devices.end(), [](const auto& a, const auto& b) {
-        return std::make_tuple(a.second.route.has_value(), a.second.last_seen, a.first) <
-               std::make_tuple(b.second.route.has_value(), b.second.last_seen, b.first);
+        return std::make_tuple(a.second.route.has_value(), a.second.last_seen, a.second.order) <
+               std::make_tuple(b.second.route.has_value(), b.second.last_seen, b.second.order);
       });
   user.devices.erase(oldest);
 }
@@ -44,7 +45,7 @@ Reply FakeHub::Do(const Login& c) {
   if (known == user.devices.end()) {
     const uint64_t start = user.MaxAcked();
     if (user.devices.size() >= limits::kDevices) ForgetOneDevice(user);
-    known = user.devices.emplace(c.device, DeviceState{start, 0, {}}).first;
+    known = user.devices.emplace(c.device, DeviceState{start, 0, {}, ++user.devices_seen}).first;
     reply.resync = start > 0;
   }
   DeviceState& device = known->second;

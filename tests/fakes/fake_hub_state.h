@@ -52,12 +52,14 @@ struct DeviceState {
   uint64_t acked = 0;
   int64_t last_seen = 0;
   std::optional<Route> route;
+  uint64_t order = 0;                       // grows with every device that becomes known
 };
 
 struct UserState {
   uint64_t base = 0;                        // entries have seqs base + 1 .. head
   std::deque<InboxEntry> inbox;
   std::map<std::string, DeviceState> devices;
+  uint64_t devices_seen = 0;                // ever; the next one's order
   std::map<BrokerName, uint32_t> tails;     // only counts > 0
   std::map<std::string, MsgId> chats;       // newest id appended
   uint64_t owed = 0;                        // first seq that still owes a push outcome; 0: none

@@ -1,0 +1,95 @@
+#include "tests/contract/hub/fake_world.h"
+
+#include <fmt/format.h>
+
+#include "tests/contract/hub/print.h"
+
+namespace nightjar::hub::contract {
+
+namespace {
+
+const char* RoleName(Role role) {
+  switch (role) {
+    case Role::kFanOut:
+      return "fanout";
+    case Role::kPersist:
+      return "persist";
+    case Role::kNotify:
+      return "notify";
+  }
+  return "?";
+}
+
+Hidden::User OfUser(const fake::UserState& user) {
+  Hidden::User h;
+  h.base = user.base;
+  h.owed = user.owed;
+  for (const auto& entry : user.inbox) h.inbox.push_back(entry.id);
+  std::map<uint64_t, std::string> order;
+  for (const auto& [name, device] : user.devices) order[device.order] = name;
+  for (const auto& [place, name] : order) h.known += name + ",";
+  for (const auto& [name, device] : user.devices) {
+    h.devices[name] = {device.acked, device.last_seen,
+                       device.route ? fmt::format("{} {}", device.route->session, device.route->broker)
+                                    : ""};
+  }
+  for (const auto& [broker, count] : user.tails) h.tails[broker] = count;
+  if (!user.name.empty()) h.other["name"] = user.name;
+  if (!user.email.empty()) h.other["email"] = user.email;
+  for (const auto& [device, registration] : user.push) h.other["r:" + device] = registration;
+  for (const auto& [what, until] : user.mutes) {
+    h.other[what.first.empty() ? "m:" + what.second : "c:" + what.first] = std::to_string(until);
+  }
+  return h;
+}
+
+Hidden::Chat OfChat(const fake::ChatState& chat) {
+  Hidden::Chat h;
+  h.task_end = chat.task_end;
+  for (const auto& [uid, devices] : chat.windows) {
+    for (const auto& [device, window] : devices) h.windows[uid + "/" + device] = window;
+  }
+  h.floors = chat.floors;
+  return h;
+}
+
+Hidden::Partition OfPartition(const fake::PartitionState& partition, int64_t clock) {
+  Hidden::Partition h;
+  h.journal_base = partition.journal.base;
+  h.tasks_base = partition.tasks.base;
+  h.due = partition.due;
+  for (const auto& [role, lease] : partition.leases) {
+    if (lease.counter > 0) h.tokens[RoleName(role)] = lease.counter;
+    if (!lease.owner.empty() && lease.until > clock) {
+      h.leases[RoleName(role)] = fmt::format("{} {} {}", lease.counter, lease.until, lease.owner);
+    }
+  }
+  for (const auto& letter : partition.dead) {
+    h.dead.push_back(fmt::format("{} {} {}", letter.now_ms, letter.reason, Escape(letter.record)));
+  }
+  return h;
+}
+
+}  // namespace
+
+void FakeWorld::Reset() {
+  FakeHubOptions options;
+  options.clock = [this] { return clock_; };
+  options.partitions = bounds_.partitions;
+  options.inbox_entries = kInboxBound;
+  options.journal_max = bounds_.journal_max;
+  options.tasks_max = bounds_.tasks_max;
+  hub_ = std::make_unique<FakeHub>(options);
+}
+
+Hidden FakeWorld::ReadHidden() {
+  Hidden hidden;
+  for (const auto& [uid, user] : hub_->state().users) hidden.users[uid] = OfUser(user);
+  for (const auto& [id, chat] : hub_->state().chats) hidden.chats[id] = OfChat(chat);
+  for (const auto& [p, partition] : hub_->state().partitions) {
+    hidden.partitions[p] = OfPartition(partition, clock_);
+  }
+  return hidden;
+}
+
+}  // namespace nightjar::hub::contract

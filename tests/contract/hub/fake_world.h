@@ -1,0 +1,36 @@
+// The fake as a hub under test.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/contract/hub/world.h"
+#include "tests/fakes/fake_hub.h"
+
+namespace nightjar::hub::contract {
+
+class FakeWorld final : public World {
+ public:
+  explicit FakeWorld(const Bounds& bounds) : bounds_(bounds) { Reset(); }
+
+  Reply Do(const Call& call) override { return hub_->Execute(call); }
+  std::vector<Reply> DoAll(const std::vector<Call>& calls) override {
+    std::vector<Reply> replies;
+    for (const Call& call : calls) replies.push_back(Do(call));
+    return replies;
+  }
+  Hidden ReadHidden() override;
+  void Reset() override;
+  void RaiseEpoch() override { hub_->RaiseEpoch(); }
+  void PokeLast(const std::string& chat, MsgId id) override {
+    hub_->mutable_state().chats[chat].last = id;
+  }
+  const fake::HubState& state() const { return hub_->state(); }
+
+ private:
+  Bounds bounds_;
+  std::unique_ptr<FakeHub> hub_;
+};
+
+}  // namespace nightjar::hub::contract

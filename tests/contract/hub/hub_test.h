@@ -1,0 +1,169 @@
+// What the directed cases share: one hub, short ways to call it, and a few names.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/wire/codec.h"
+#include "common/wire/limits.h"
+#include "common/wire/names.h"
+#include "nightjar/v1/hub.pb.h"
+#include "tests/contract/hub/print.h"
+#include "tests/contract/hub/world.h"
+
+namespace nightjar::hub {
+
+// So that failed expectations can be read.
+inline void PrintTo(const SendReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
+inline void PrintTo(const ChangeReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
+inline void PrintTo(const Delivery& d, std::ostream* os) { *os << d.uid << '@' << d.seq; }
+
+namespace contract {
+
+using Sent = SendReply::Outcome;
+using Changed = ChangeReply::Outcome;
+using Acked = AckReply::Outcome;
+
+inline const std::string kGroup = GroupChatId("alice", "phone", "group");
+inline const std::string kOther = GroupChatId("alice", "phone", "other");
+inline const std::string kDirect = DirectChatId("alice", "bob");
+inline const BrokerName kB1 = "b1#1", kB2 = "b2#1";
+
+class HubTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { Start({}); }
+  void Start(const Bounds& bounds) {
+    world_.reset();
+    world_ = MakeWorld(GetParam(), bounds);
+    names_.partitions = bounds.partitions;
+  }
+
+  World& world() { return *world_; }
+  Reply Do(const Call& call) { return world_->Do(call); }
+  template <typename R>
+  R Ask(const Call& call) {
+    Reply reply = world_->Do(call);
+    if (R* r = std::get_if<R>(&reply)) return std::move(*r);
+    ADD_FAILURE() << Print(call) << " was answered by " << Print(reply);
+    return R{};
+  }
+
+  static std::vector<std::string> Numbered(const std::string& prefix, int count) {
+    std::vector<std::string> names;
+    for (int i = 0; i < count; ++i) names.push_back(prefix + (i < 10 ? "0" : "") + std::to_string(i));
+    return names;
+  }
+
+  // A send whose entries name it: shared "<text>|id|", own "own <text>|id|".
+  hub::Send MakeSend(const std::string& chat, const std::string& author, uint64_t client_msg_id,
+                     const std::string& text = "hello") {
+    hub::Send s;
+    s.chat = chat;
+    s.author = author;
+    s.device = "phone";
+    s.client_msg_id = client_msg_id;
+    s.received_ms = world_->clock();
+    s.shared = {text + "|", "|"};
+    s.own = {"own " + text + "|", "|"};
+    s.broker = kB1;
+    if (const auto name = ParseChatId(chat); name && name->direct) {
+      s.members = {name->low};
+      if (name->high != name->low) s.members.push_back(name->high);
+    }
+    return s;
+  }
+  SendReply Send(const std::string& chat, const std::string& author, uint64_t client_msg_id,
+                 const std::string& text = "hello") {
+    return Ask<SendReply>(MakeSend(chat, author, client_msg_id, text));
+  }
+  // A group send that knows version and members.
+  SendReply SendGroup(const std::string& chat, const std::string& author, uint64_t client_msg_id,
+                      const std::string& text = "hello") {
+    const auto known = Ask<GetChatReply>(GetChat{chat, 0, true});
+    hub::Send s = MakeSend(chat, author, client_msg_id, text);
+    s.version = known.record.version;
+    if (known.record.member_count <= limits::kInlineMembers) {
+      for (const auto& member : known.members) {
+        if (member.left == 0) s.members.push_back(member.uid);
+      }
+    }
+    return Ask<SendReply>(s);
+  }
+  ChangeReply Create(const std::string& chat, const std::vector<std::string>& members) {
+    return Ask<ChangeReply>(CreateChat{chat, members.empty() ? "alice" : members[0], "phone", "title",
+                                       members, world_->clock(), {"created|", "|", "|"}, kB1});
+  }
+  UpdateChat MakeUpdate(const std::string& chat, const std::string& by, uint64_t version,
+                        std::vector<std::string> add = {}, std::vector<std::string> remove = {}) {
+    return UpdateChat{chat,   by, "phone", version, std::nullopt, std::move(add), std::move(remove),
+                      world_->clock(), {"changed|", "|", "|"}, kB1};
+  }
+  LoginReply Login(const std::string& uid, const std::string& device = "phone",
+                   const BrokerName& broker = kB1, uint64_t session = 1) {
+    return Ask<LoginReply>(hub::Login{uid, device, broker, session, world_->clock(), "", ""});
+  }
+  LogoutReply Logout(const std::string& uid, const std::string& device = "phone",
+                     const BrokerName& broker = kB1, uint64_t session = 1) {
+    return Ask<LogoutReply>(hub::Logout{uid, device, broker, session, world_->clock()});
+  }
+  AckReply Ack(const std::string& uid, uint64_t seq, std::vector<hub::Ack::ChatMark> marks = {},
+               const std::string& device = "phone", uint64_t epoch = 1) {
+    return Ask<AckReply>(hub::Ack{uid, device, epoch, seq, std::move(marks), world_->clock()});
+  }
+  ReadInboxReply Inbox(const std::string& uid, uint64_t from = 1) {
+    return Ask<ReadInboxReply>(ReadInbox{uid, from, 1000, 1 << 20});
+  }
+  uint64_t Head(const std::string& uid) { return Ask<HeadsReply>(Heads{{uid}}).heads.at(0); }
+  uint64_t TakeLease(Role role, const std::string& owner, uint32_t partition, int64_t ttl = 5000) {
+    return Ask<LeaseReply>(Lease{role, owner, {partition}, ttl}).tokens.at(0);
+  }
+  LogSlice ReadAllOf(Log log, uint32_t partition) {
+    const auto reply = Ask<ReadLogReply>(ReadLog{log, {partition}, 0, 1000, 1 << 20});
+    return reply.slices.empty() ? LogSlice{partition, 0, 0, {}} : reply.slices[0];
+  }
+  uint32_t P(const std::string& id) { return PartitionOf(id, names_.partitions); }
+  v1::FanOutTask TaskAt(const std::string& chat, size_t i) {
+    v1::FanOutTask task;
+    const auto slice = ReadAllOf(Log::kTasks, P(chat));
+    EXPECT_LT(i, slice.records.size());
+    if (i < slice.records.size()) {
+      EXPECT_TRUE(task.ParseFromString(slice.records[i]));
+    }
+    return task;
+  }
+  hub::Append AppendOf(const v1::FanOutTask& task, std::vector<std::string> uids) {
+    return {task.chat_id(), task.msg_id(), task.author(),  task.author_device(),
+            task.shared(),  task.own(),    std::move(uids), kB1};
+  }
+  Hidden::User HiddenUser(const std::string& uid) { return world_->ReadHidden().users[uid]; }
+  bool IsDue(const std::string& uid) {
+    return world_->ReadHidden().partitions[P(uid)].due.count(uid) > 0;
+  }
+  std::string DumpAll() { return Dump(*world_, names_); }
+
+  Names names_{{"alice", "bob", "carol", "dave"}, {"phone", "tablet"}, {kGroup, kOther, kDirect},
+               {kB1, kB2}, 2};
+
+ private:
+  std::unique_ptr<World> world_;
+};
+
+// The entry that MakeSend's parts become.
+inline std::string Shared(MsgId id, const std::string& text = "hello") {
+  return text + "|" + MsgIdBytes(id) + "|";
+}
+inline std::string Own(MsgId id, const std::string& text = "hello") {
+  return "own " + Shared(id, text);
+}
+
+}  // namespace contract
+}  // namespace nightjar::hub
+
+#define NIGHTJAR_HUB_SUITE(Suite)                                                              \
+  INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(::nightjar::hub::contract::WorldKinds()), \
+                           [](const auto& kind) { return kind.param; })

@@ -1,0 +1,253 @@
+// The hub on a real server. What no call shows is read from its keys, as docs/hub.md describes them.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <future>
+#include <stdexcept>
+#include <utility>
+
+#include "common/hub/keys.h"
+#include "common/hub/redis/redis_hub.h"
+#include "common/hub/redis/testing.h"
+#include "common/hub/sync_call.h"
+#include "common/wire/names.h"
+#include "tests/contract/hub/print.h"
+#include "tests/contract/hub/world.h"
+
+namespace nightjar::hub::contract {
+
+namespace {
+
+// The library with the test's clock and the test's bound for inboxes.
+std::string LibraryForContract() {
+  std::string library = TestLibrary();
+  const std::string line = "local INBOX_ENTRIES = 10000\n";
+  const size_t at = library.find(line);
+  if (at == std::string::npos) throw std::runtime_error("no INBOX_ENTRIES in the library");
+  return library.replace(at, line.size(), fmt::format("local INBOX_ENTRIES = {}\n", kInboxBound));
+}
+
+// One server of a kind for the whole program, started by its first use and stopped at exit.
+TestRedis& Server(const std::string& program) {
+  static std::map<std::string, std::unique_ptr<TestRedis>> servers;
+  auto& server = servers[program];
+  if (!server) server = std::make_unique<TestRedis>(std::vector<std::string>{}, program);
+  if (!server->ok()) throw std::runtime_error(program + ": " + server->error());
+  return *server;
+}
+
+// All keys of the server with what they hold, in one command: each a counted list of counted strings.
+const char* const kReadAll = R"lua(
+local out = {}
+local function put(s) out[#out + 1] = #s .. ':' .. s end
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local type, v = redis.call('TYPE', key).ok, nil
+  if type == 'hash' then v = redis.call('HGETALL', key)
+  elseif type == 'list' then v = redis.call('LRANGE', key, 0, -1)
+  elseif type == 'zset' then v = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif type == 'string' then v = {redis.call('GET', key)}
+  else v = {} end
+  put(key)
+  put(tostring(#v))
+  for i = 1, #v do put(v[i]) end
+end
+return table.concat(out))lua";
+
+using Values = std::vector<std::string>;
+
+std::map<std::string, Values> ReadAll(const TestRedis& server) {
+  const std::string text = server.Command({"EVAL", kReadAll, "0"});
+  size_t at = 0;
+  const auto next = [&] {
+    const size_t colon = text.find(':', at);
+    if (colon == std::string::npos) throw std::runtime_error("cannot read the keys: " + text);
+    const size_t size = std::stoul(text.substr(at, colon - at));
+    at = colon + 1 + size;
+    return text.substr(colon + 1, size);
+  };
+  std::map<std::string, Values> all;
+  while (at < text.size()) {
+    const std::string key = next();
+    Values values(std::stoul(next()));
+    for (auto& value : values) value = next();
+    all[key] = std::move(values);
+  }
+  return all;
+}
+
+bool TakePrefix(std::string& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.erase(0, prefix.size());
+  return true;
+}
+
+uint64_t Number(std::string_view bytes, size_t at, size_t size) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < size; ++i) {
+    n |= uint64_t{static_cast<unsigned char>(bytes.at(at + i))} << (8 * i);
+  }
+  return n;
+}
+
+// "12}:alice" -> "alice", "12}" -> ""
+std::string NameOf(const std::string& tail) {
+  const size_t at = tail.find('}');
+  return tail.size() > at + 2 ? tail.substr(at + 2) : "";
+}
+
+void ReadUser(const Values& fields, Hidden::User& user) {
+  std::map<std::string, std::string> routes, seen;
+  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
+    std::string field = fields[i];
+    const std::string& value = fields[i + 1];
+    if (field == "base") {
+      user.base = std::stoull(value);
+    } else if (field == "owed") {
+      user.owed = std::stoull(value);
+    } else if (field == "name" || field == "email") {
+      if (!value.empty()) user.other[field] = value;
+    } else if (field == "dv") {
+      user.known = value;
+    } else if (field == "tl") {
+      for (size_t at = 0; at < value.size();) {
+        const size_t end = value.find('\n', at), space = value.rfind(' ', end);
+        user.tails[value.substr(at, space - at)] = std::stoull(value.substr(space + 1, end - space));
+        at = end + 1;
+      }
+    } else if (TakePrefix(field, "a:")) {
+      user.devices[field].acked = std::stoull(value);
+    } else if (TakePrefix(field, "r:")) {
+      user.devices[field].route = value;
+    } else if (TakePrefix(field, "s:")) {
+      user.devices[field].last_seen = std::stoll(value);
+    }
+  }
+}
+
+void ReadChat(const Values& fields, Hidden::Chat& chat) {
+  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
+    std::string field = fields[i];
+    const std::string& value = fields[i + 1];
+    if (field == "te") {
+      chat.task_end = std::stoull(value);
+    } else if (TakePrefix(field, "f:")) {
+      chat.floors[field] = std::stoull(value);
+    } else if (TakePrefix(field, "w:")) {
+      auto& window = chat.windows[field.replace(field.find(':'), 1, "/")];
+      for (size_t at = 0; at + 16 <= value.size(); at += 16) {
+        window[Number(value, at, 8)] = Number(value, at + 8, 8);
+      }
+    }
+  }
+}
+
+class ServerWorld final : public World {
+ public:
+  ServerWorld(const std::string& program, const Bounds& bounds)
+      : server_(Server(program)), bounds_(bounds) {
+    server_.FlushAll(bounds.partitions);
+    ClockSet();
+    RedisOptions options = server_.options();
+    options.partitions = bounds.partitions;
+    options.journal_max = bounds.journal_max;
+    options.tasks_max = bounds.tasks_max;
+    options.library = LibraryForContract();
+    hub_ = std::make_unique<RedisHub>(options);
+    const Reply info = Do(Info{});
+    if (std::get_if<InfoReply>(&info) == nullptr) throw std::runtime_error(Print(info));
+  }
+
+  Reply Do(const Call& call) override { return CallAndWait(*hub_, call); }
+  std::vector<Reply> DoAll(const std::vector<Call>& calls) override;
+
+  void Reset() override {
+    server_.FlushAll(bounds_.partitions);
+    ClockSet();
+  }
+  void RaiseEpoch() override { server_.Command({"HINCRBY", "hub", "epoch", "1"}); }
+  void PokeLast(const std::string& chat, MsgId id) override {
+    const std::string key = keys::Join(keys::kChat, keys::Tail(chat, bounds_.partitions));
+    server_.Command({"HSET", key, "last", MsgIdBytes(id)});
+  }
+
+  Hidden ReadHidden() override {
+    Hidden hidden;
+    for (auto& [key, values] : ReadAll(server_)) {
+      std::string tail = key;
+      if (TakePrefix(tail, keys::kUser)) {
+        ReadUser(values, hidden.users[NameOf(tail)]);
+      } else if (TakePrefix(tail, keys::kInbox)) {
+        for (const auto& entry : values) {
+          hidden.users[NameOf(tail)].inbox.push_back(Number(entry, 0, 8));
+        }
+      } else if (TakePrefix(tail, keys::kPush)) {
+        for (size_t i = 0; i + 1 < values.size(); i += 2) {
+          hidden.users[NameOf(tail)].other[values[i]] = values[i + 1];
+        }
+      } else if (TakePrefix(tail, keys::kChat)) {
+        ReadChat(values, hidden.chats[NameOf(tail)]);
+      } else {
+        ReadPartition(key, values, hidden);
+      }
+    }
+    return hidden;
+  }
+
+ private:
+  void ReadPartition(const std::string& key, const Values& values, Hidden& hidden) {
+    std::string tail = key;
+    const auto partition = [&]() -> Hidden::Partition& {
+      return hidden.partitions[static_cast<uint32_t>(std::stoul(tail))];
+    };
+    if (TakePrefix(tail, keys::kDue)) {
+      for (size_t i = 0; i + 1 < values.size(); i += 2) {
+        partition().due[values[i]] = std::stoll(values[i + 1]);
+      }
+    } else if (TakePrefix(tail, keys::kPart)) {
+      for (size_t i = 0; i + 1 < values.size(); i += 2) {
+        std::string field = values[i];
+        const uint64_t n = std::stoull(values[i + 1]);
+        if (field == "jb") partition().journal_base = n;
+        if (field == "tb") partition().tasks_base = n;
+        if (TakePrefix(field, "l:")) partition().tokens[field] = n;
+      }
+    } else if (TakePrefix(tail, keys::kLease)) {
+      const std::string& lease = values.at(0);  // "token expires owner"
+      if (std::stoll(lease.substr(lease.find(' ') + 1)) > clock_) {
+        partition().leases[NameOf(tail)] = lease;
+      }
+    } else if (TakePrefix(tail, keys::kDead)) {
+      for (const auto& letter : values) {
+        const uint64_t reason = Number(letter, 8, 4);
+        partition().dead.push_back(fmt::format("{} {} {}", Number(letter, 0, 8),
+                                               letter.substr(12, reason),
+                                               Escape(letter.substr(12 + reason))));
+      }
+    }
+  }
+
+  void ClockSet() override { server_.SetClock(clock_); }
+
+  TestRedis& server_;
+  Bounds bounds_;
+  std::unique_ptr<RedisHub> hub_;
+};
+
+// All under way at once, which is how the hub is used.
+std::vector<Reply> ServerWorld::DoAll(const std::vector<Call>& calls) {
+  std::vector<std::promise<Reply>> promises(calls.size());
+  for (size_t i = 0; i < calls.size(); ++i) {
+    hub_->Submit(calls[i], [&promise = promises[i]](Reply r) { promise.set_value(std::move(r)); });
+  }
+  std::vector<Reply> replies;
+  for (auto& promise : promises) replies.push_back(promise.get_future().get());
+  return replies;
+}
+
+}  // namespace
+
+std::unique_ptr<World> MakeServerWorld(const std::string& program, const Bounds& bounds) {
+  return std::make_unique<ServerWorld>(program, bounds);
+}
+
+}  // namespace nightjar::hub::contract

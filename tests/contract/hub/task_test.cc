@@ -1,0 +1,140 @@
+// Fan-out by tasks: append repeated, interrupted, resumed by another holder; the order of a chat.
+#include "tests/contract/hub/hub_test.h"
+
+namespace nightjar::hub::contract {
+
+class TaskTest : public HubTest {
+ protected:
+  void SetUp() override {
+    HubTest::SetUp();
+    people_ = Numbered("u", 10);
+    names_.uids = people_;
+  }
+  std::vector<std::string> people_;
+};
+NIGHTJAR_HUB_SUITE(TaskTest);
+
+TEST_P(TaskTest, TaskHoldsWhatAppendNeeds) {
+  const auto created = Create(kGroup, people_);
+  ASSERT_EQ(created.outcome, Changed::kDone);
+  EXPECT_TRUE(created.task);
+  const auto change = TaskAt(kGroup, 0);
+  EXPECT_EQ(change.chat_id(), kGroup);
+  EXPECT_EQ(change.author(), "");
+  EXPECT_EQ(change.author_device(), "");
+  EXPECT_EQ(change.msg_id(), created.msg_id);
+  EXPECT_EQ(change.shared(), JoinEntry({"created|", "|", "|"}, created.msg_id));
+  EXPECT_EQ(change.own(), "");
+
+  const auto sent = Send(kGroup, "u01", 1);
+  const auto message = TaskAt(kGroup, 1);
+  EXPECT_EQ(message.author(), "u01");
+  EXPECT_EQ(message.author_device(), "phone");
+  EXPECT_EQ(message.msg_id(), sent.msg_id);
+  EXPECT_EQ(message.shared(), Shared(sent.msg_id));
+  EXPECT_EQ(message.own(), Own(sent.msg_id));
+}
+
+TEST_P(TaskTest, LargeTemplatesAreFramed) {
+  Create(kGroup, people_);
+  const std::string text(limits::kTextBigChat, 'x');
+  const auto sent = Send(kGroup, "u01", 1, text);
+  EXPECT_EQ(TaskAt(kGroup, 1).shared(), Shared(sent.msg_id, text));
+  EXPECT_EQ(TaskAt(kGroup, 1).own(), Own(sent.msg_id, text));
+}
+
+TEST_P(TaskTest, AppendInterruptedAndResumedByAnother) {
+  Create(kGroup, people_);
+  const uint32_t p = P(kGroup);
+  const uint64_t first = TakeLease(Role::kFanOut, "one", p);
+  const auto task = TaskAt(kGroup, 0);
+  EXPECT_EQ(Ask<AppendReply>(AppendOf(task, {"u00", "u01", "u02", "u03"})).deliveries.size(), 0u);
+  EXPECT_EQ(TakeLease(Role::kFanOut, "two", p), 0u);
+  world().Advance(5000);  // the first holder has died in the middle
+  const uint64_t second = TakeLease(Role::kFanOut, "two", p);
+  EXPECT_GT(second, first);
+  Do(AppendOf(TaskAt(kGroup, 0), people_));
+  EXPECT_EQ(Ask<TrimLogReply>(TrimLog{Log::kTasks, {{p, second, 1}}}).held, std::vector<bool>{true});
+  // The first one wakes: it repeats its work and its trim, both without effect.
+  Send(kGroup, "u00", 1);
+  Do(AppendOf(task, people_));
+  EXPECT_EQ(Ask<TrimLogReply>(TrimLog{Log::kTasks, {{p, first, 2}}}).held, std::vector<bool>{false});
+  for (const auto& uid : people_) EXPECT_EQ(Head(uid), 1u) << uid;
+  const auto left = ReadAllOf(Log::kTasks, p);
+  EXPECT_EQ(left.first, 1u);
+  EXPECT_EQ(left.records.size(), 1u);
+}
+
+TEST_P(TaskTest, AppendIsIdempotent) {
+  Create(kGroup, people_);
+  Login("u02");
+  const auto append = AppendOf(TaskAt(kGroup, 0), people_);
+  EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 1}}));
+  const std::string before = DumpAll();
+  EXPECT_TRUE(Ask<AppendReply>(append).deliveries.empty());
+  EXPECT_EQ(DumpAll(), before);
+}
+
+TEST_P(TaskTest, AnOlderIdIsPassedOver) {
+  hub::Append append{kGroup, MakeMsgId(kStartMs, 5), "", "", "five", "", {"alice"}, kB1};
+  Do(append);
+  append.msg_id -= 1;
+  append.shared = "four";
+  Do(append);
+  EXPECT_EQ(Inbox("alice").entries, std::vector<std::string>{"five"});
+  append.chat = kOther;  // another chat counts by itself
+  Do(append);
+  EXPECT_EQ(Inbox("alice").entries, (std::vector<std::string>{"five", "four"}));
+}
+
+TEST_P(TaskTest, AuthorGetsOwnOrNothing) {
+  Create(kGroup, people_);
+  Login("u01");
+  Login("u02");
+  Login("u02", "tablet", kB1, 2);
+  const auto sent = Send(kGroup, "u01", 1);
+  auto append = AppendOf(TaskAt(kGroup, 1), {"u01", "u02", "u03"});
+  EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 1}}));
+  EXPECT_EQ(Head("u01"), 0u);
+  const auto second = Send(kGroup, "u02", 1);
+  append = AppendOf(TaskAt(kGroup, 2), {"u03", "u02", "u01"});
+  EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 2}, {"u01", 1}}));
+  EXPECT_EQ(Inbox("u02").entries, (std::vector<std::string>{Shared(sent.msg_id), Own(second.msg_id)}));
+  EXPECT_FALSE(IsDue("u02"));
+  EXPECT_TRUE(IsDue("u03"));
+}
+
+TEST_P(TaskTest, WhileATaskIsOpenNothingOvertakesIt) {
+  Create(kGroup, Numbered("u", 9));
+  const uint32_t p = P(kGroup);
+  auto update = MakeUpdate(kGroup, "u00", 1, {}, {"u08", "u07", "u06", "u05"});
+  EXPECT_TRUE(Ask<ChangeReply>(update).task);          // the creation is not fanned out yet
+  EXPECT_TRUE(SendGroup(kGroup, "u00", 1).task);       // five members, but two tasks are open
+  EXPECT_FALSE(Send(kDirect, "alice", 1).task);        // another chat
+  const uint64_t token = TakeLease(Role::kFanOut, "one", p);
+  Do(TrimLog{Log::kTasks, {{p, token, 2}}});
+  EXPECT_TRUE(SendGroup(kGroup, "u00", 2).task);
+  Do(TrimLog{Log::kTasks, {{p, token, 4}}});
+  EXPECT_FALSE(SendGroup(kGroup, "u00", 3).task);
+  EXPECT_EQ(Head("u01"), 1u);
+}
+
+TEST_P(TaskTest, TasksOfOtherChatsDoNotHoldAChatBack) {
+  Start({.partitions = 1});
+  Create(kOther, {"alice", "bob"});
+  Create(kGroup, people_);  // an open task in the same partition
+  EXPECT_FALSE(SendGroup(kOther, "alice", 1).task);
+}
+
+TEST_P(TaskTest, AppendReportsTailsAndBoundsInboxes) {
+  Do(Tail{"alice", kB1, 1});
+  for (uint32_t i = 1; i <= kInboxBound + 3; ++i) {
+    const auto reply = Ask<AppendReply>(hub::Append{
+        kGroup, MakeMsgId(kStartMs, i), "", "", "e" + std::to_string(i), "", {"alice"}, kB1});
+    EXPECT_EQ(reply.deliveries, (std::vector<Delivery>{{"alice", i}}));
+  }
+  EXPECT_EQ(Inbox("alice").first, 4u);
+  EXPECT_EQ(Inbox("alice").entries[0], "e4");
+}
+
+}  // namespace nightjar::hub::contract

@@ -1,0 +1,211 @@
+// Leases, logs, push settings, dead letters, the hub itself; and repeats of every call.
+#include "tests/contract/hub/hub_test.h"
+
+namespace nightjar::hub::contract {
+
+class WorkTest : public HubTest {
+ protected:
+  std::vector<uint64_t> Tokens(Role role, const std::string& owner, std::vector<uint32_t> partitions,
+                               int64_t ttl = 5000) {
+    return Ask<LeaseReply>(Lease{role, owner, std::move(partitions), ttl}).tokens;
+  }
+  std::vector<bool> Trim(Log log, std::vector<TrimLog::Upto> upto) {
+    return Ask<TrimLogReply>(TrimLog{log, std::move(upto)}).held;
+  }
+  using V = std::vector<uint64_t>;
+  using Held = std::vector<bool>;
+};
+NIGHTJAR_HUB_SUITE(WorkTest);
+
+TEST_P(WorkTest, Info) {
+  EXPECT_EQ(Ask<InfoReply>(hub::Info{}), (InfoReply{1, 2, 1}));
+}
+
+TEST_P(WorkTest, LeasesAreTakenRenewedAndGivenBack) {
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0, 1}), (V{1, 1}));
+  EXPECT_EQ(Tokens(Role::kPersist, "two", {1, 0}), (V{0, 0}));
+  EXPECT_EQ(Tokens(Role::kFanOut, "two", {1}), (V{1}));  // another role
+  world().Advance(4999);
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}), (V{1}));  // renewed, the same token
+  world().Advance(1);
+  EXPECT_EQ(Tokens(Role::kPersist, "two", {0, 1}), (V{0, 2}));
+  EXPECT_EQ(Tokens(Role::kPersist, "two", {0, 1}, 0), (V{0, 0}));  // gives its own back only
+  EXPECT_EQ(Tokens(Role::kPersist, "three", {0, 1}), (V{0, 3}));
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}, 0), (V{0}));
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}, 0), (V{0}));
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}), (V{2}));  // tokens are never used again
+}
+
+TEST_P(WorkTest, AnOwnersExpiredLeaseIsANewOne) {
+  EXPECT_EQ(Tokens(Role::kNotify, "one", {0}, 100), (V{1}));
+  world().Advance(100);
+  EXPECT_EQ(Tokens(Role::kNotify, "one", {0}, 100), (V{2}));
+}
+
+TEST_P(WorkTest, TrimsNeedTheToken) {
+  Start({.partitions = 1});
+  for (uint64_t i = 1; i <= 5; ++i) Send(kDirect, "alice", i);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, 0, 5}}), Held{false});
+  const uint64_t fan_out = TakeLease(Role::kFanOut, "one", 0);
+  const uint64_t token = TakeLease(Role::kPersist, "one", 0);
+  EXPECT_EQ(fan_out, token);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token + 1, 5}}), Held{false});
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 2}}), Held{true});
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 2}}), Held{true});   // repeated: nothing
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 1}}), Held{true});
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).first, 2u);
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 3u);
+  world().Advance(5000);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 4}}), Held{false});  // expired
+  const uint64_t next = TakeLease(Role::kPersist, "two", 0);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 4}, {0, next, 3}, {0, 0, 9}}), (Held{false, true, false}));
+  EXPECT_EQ(Trim(Log::kJournal, {{0, next, 1'000'000}}), Held{true});  // to the end, not beyond
+  EXPECT_TRUE(ReadAllOf(Log::kJournal, 0).records.empty());
+  Send(kDirect, "alice", 6);
+  const auto slice = ReadAllOf(Log::kJournal, 0);
+  EXPECT_EQ(slice.first, 5u);
+  EXPECT_EQ(slice.end, 6u);
+}
+
+TEST_P(WorkTest, TrimAfterGivingBack) {
+  Start({.partitions = 1});
+  Send(kDirect, "alice", 1);
+  const uint64_t token = TakeLease(Role::kPersist, "one", 0);
+  TakeLease(Role::kPersist, "one", 0, 0);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 1}}), Held{false});
+}
+
+TEST_P(WorkTest, TasksAndJournalTrimApart) {
+  Start({.partitions = 1});
+  Create(kGroup, Numbered("u", 9));
+  const uint64_t persist = TakeLease(Role::kPersist, "one", 0);
+  EXPECT_EQ(Trim(Log::kTasks, {{0, persist, 1}}), Held{false});
+  const uint64_t fan_out = TakeLease(Role::kFanOut, "one", 0);
+  EXPECT_EQ(Trim(Log::kTasks, {{0, fan_out, 1}}), Held{true});
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 1u);
+  EXPECT_TRUE(ReadAllOf(Log::kTasks, 0).records.empty());
+}
+
+TEST_P(WorkTest, ReadLogByPositionCountAndBytes) {
+  Start({.partitions = 1});
+  for (uint64_t i = 1; i <= 5; ++i) Send(kDirect, "alice", i);
+  const uint32_t size = static_cast<uint32_t>(ReadAllOf(Log::kJournal, 0).records[0].size());
+  const auto read = [&](uint64_t from, uint32_t count, uint32_t bytes) -> V {
+    const auto r = Ask<ReadLogReply>(ReadLog{Log::kJournal, {0}, from, count, bytes});
+    if (r.slices.empty()) return {};
+    return {r.slices[0].first, r.slices[0].end, r.slices[0].records.size()};
+  };
+  EXPECT_EQ(read(0, 256, 1 << 20), (V{0, 5, 5}));
+  EXPECT_EQ(read(0, 2, 1 << 20), (V{0, 5, 2}));
+  EXPECT_EQ(read(3, 256, 1 << 20), (V{3, 5, 2}));
+  EXPECT_EQ(read(0, 256, 2 * size), (V{0, 5, 2}));
+  EXPECT_EQ(read(0, 256, 2 * size - 1), (V{0, 5, 1}));
+  EXPECT_EQ(read(0, 256, 0), (V{0, 5, 1}));
+  EXPECT_EQ(read(5, 256, 1 << 20), (V{}));
+  EXPECT_EQ(read(9, 256, 1 << 20), (V{}));
+  const uint64_t token = TakeLease(Role::kPersist, "one", 0);
+  Trim(Log::kJournal, {{0, token, 2}});
+  EXPECT_EQ(read(1, 256, 1 << 20), (V{2, 5, 3}));
+  EXPECT_EQ(read(4, 256, 1 << 20), (V{4, 5, 1}));
+}
+
+TEST_P(WorkTest, ReadLogOverPartitions) {
+  Start({.partitions = 8});
+  for (uint32_t p = 0; p < 8; p += 2) {  // a record in each even partition
+    for (int i = 0;; ++i) {
+      const std::string uid = "user" + std::to_string(i);
+      if (PartitionOf(uid, 8) != p) continue;
+      Do(PutPush{uid, "phone", "", std::string(100, 'x')});
+      break;
+    }
+  }
+  const auto read = [&](uint32_t bytes) {
+    V taken;
+    for (const auto& s : Ask<ReadLogReply>(ReadLog{Log::kJournal, {7, 6, 5, 4, 0, 2}, 0, 9, bytes}).slices) {
+      taken.push_back(s.partition);
+      taken.push_back(s.records.size());
+    }
+    return taken;
+  };
+  EXPECT_EQ(read(1000), (V{6, 1, 4, 1, 0, 1, 2, 1}));
+  EXPECT_EQ(read(200), (V{6, 1, 4, 1, 0, 0, 2, 0}));
+  EXPECT_EQ(read(1), (V{6, 1, 4, 0, 0, 0, 2, 0}));
+  EXPECT_TRUE(Ask<ReadLogReply>(ReadLog{Log::kTasks, {0, 1, 2}, 0, 9, 9}).slices.empty());
+}
+
+TEST_P(WorkTest, PushAndMuteSettings) {
+  Do(PutPush{"alice", "phone", "reg1", "j1"});
+  Do(PutPush{"alice", "phone", "reg2", "j2"});
+  Do(PutPush{"alice", "tablet", "reg3", "j3"});
+  Do(PutPush{"alice", "tablet", "", "j4"});
+  Do(PutMute{"alice", "phone", kGroup, -1, "j5"});
+  Do(PutMute{"alice", "tablet", kGroup, 77, "j6"});  // of the chat: the device does not count
+  Do(PutMute{"alice", "phone", "", 99, "j7"});
+  Do(PutMute{"alice", "tablet", "", 99, "j8"});
+  Do(PutMute{"alice", "tablet", "", 0, "j9"});
+  const std::map<std::string, std::string> expected = {
+      {"r:phone", "reg2"}, {"c:" + kGroup, "77"}, {"m:phone", "99"}};
+  EXPECT_EQ(HiddenUser("alice").other, expected);
+  EXPECT_EQ(ReadAllOf(Log::kJournal, P("alice")).records,
+            (std::vector<std::string>{"j1", "j2", "j3", "j4", "j5", "j6", "j7", "j8", "j9"}));
+}
+
+TEST_P(WorkTest, SettingsAtTheJournalsBound) {
+  Start({.partitions = 1, .journal_max = 1});
+  EXPECT_EQ(Do(PutPush{"alice", "phone", "reg1", "j1"}), Reply{Done{}});
+  for (const Call& call : {Call{PutPush{"alice", "phone", "reg2", "j2"}},
+                           Call{PutMute{"alice", "phone", kGroup, -1, "j2"}}}) {
+    const Reply reply = Do(call);
+    ASSERT_TRUE(std::holds_alternative<Failure>(reply));
+    EXPECT_EQ(std::get<Failure>(reply).kind, Failure::Kind::kFull);
+  }
+  EXPECT_EQ(HiddenUser("alice").other.at("r:phone"), "reg1");
+}
+
+TEST_P(WorkTest, DeadLettersAreKept) {
+  EXPECT_EQ(Do(PutDeadLetter{1, std::string("rec\0ord", 7), "why", 5}), Reply{Done{}});
+  EXPECT_EQ(Do(PutDeadLetter{1, "", "", 6}), Reply{Done{}});
+  const auto dead = world().ReadHidden().partitions[1].dead;
+  EXPECT_EQ(dead, (std::vector<std::string>{"5 why rec\\x00ord", "6  "}));
+}
+
+// A hub that repeats calls after a reconnect, or a caller that lost the reply: the second time the
+// state stays as it is.
+TEST_P(WorkTest, RepeatsChangeNothing) {
+  Start({.partitions = 1});
+  Create(kGroup, {"alice", "bob"});
+  Login("bob");
+  Send(kDirect, "alice", 1);
+  Create(kOther, Numbered("u", 9));
+  const uint64_t persist = TakeLease(Role::kPersist, "one", 0);
+  const std::vector<Call> calls = {
+      MakeSend(kDirect, "alice", 2),
+      AppendOf(TaskAt(kOther, 0), Numbered("u", 9)),
+      CreateChat{GroupChatId("bob", "phone", "r"), "bob", "phone", "t", {"bob", "carol"}, kStartMs,
+                 {"c", "", ""}, kB1},
+      MakeUpdate(kGroup, "alice", 1, {"carol"}, {"bob"}),
+      hub::Login{"bob", "phone", kB1, 5, kStartMs, "Bob", "b@x"},
+      Tail{"bob", kB1, 2},
+      hub::Ack{"bob", "phone", 1, 2, {{kDirect, MakeMsgId(kStartMs, 0)}}, kStartMs},
+      SetPresence{"bob", true, kB1, kStartMs},
+      hub::Logout{"bob", "phone", kB1, 5, kStartMs},
+      SetPresence{"bob", false, kB1, kStartMs},
+      Tail{"bob", kB1, 0},
+      Lease{Role::kPersist, "one", {0}, 5000},
+      TrimLog{Log::kJournal, {{0, persist, 2}}},
+      Lease{Role::kPersist, "one", {0}, 0},
+  };
+  for (const Call& call : calls) {
+    const std::string before = DumpAll();
+    Do(call);
+    const std::string once = DumpAll();
+    Do(call);
+    EXPECT_EQ(DumpAll(), once) << Print(call);
+    // The dump sees that the first one did something (renewing a lease at the same instant does not).
+    if (!std::holds_alternative<Lease>(call)) {
+      EXPECT_NE(before, once) << Print(call);
+    }
+  }
+}
+
+}  // namespace nightjar::hub::contract
