@@ -4,6 +4,10 @@
 -- index i has seq base + 1 + i; base is in the user's hash, and head is base + the list's length, so
 -- that appending writes nothing into the user's hash.
 --
+-- chats:{p}:<uid> maps a chat to the newest id appended for the user. append asks it whether an entry is
+-- there already; what is appended inline need not ask, since its id was given in the same call and is
+-- beyond all that were.
+--
 -- Fields of user:{p}:<uid> looked at here: "base"; "br" = "<number of routes>\n" and then, each followed
 -- by '\n', the brokers that hold a route or a tail (kept by sessions.lua); "dv" = the known devices,
 -- each followed by ','; "tl" there if there are tails; "owed".
