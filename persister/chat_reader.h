@@ -26,7 +26,9 @@ class ChatReader {
   struct Options {
     uint32_t partitions = 64;
     int64_t hub_timeout_ms = 2500;        // of one question; the plugin waits 3 s in all
-    size_t response_bytes = 256 * 1024;   // lists are cut before this, with `more`
+    // Lists are cut before this, with `more`. With the rest of an answer (members, presence, marks of
+    // 64) it has to fit the broker's packet limit of 64 KiB, which holds for sidecars too.
+    size_t response_bytes = 40 * 1024;
   };
 
   // `hub` and `store` must outlive this.
