@@ -15,8 +15,8 @@
 namespace nightjar::plugin {
 namespace {
 
-// Calls that the core may have under way: those it bounds itself (sends), and as many again of those
-// that must go through when sends are refused (acknowledgements, logouts).
+// Calls that the core may have under way: those it bounds itself (sends), and as many again of
+// those that must go through when sends are refused (acknowledgements, logouts).
 constexpr size_t kCallsPerSend = 2;
 
 // The wake-up connection is not there: said after so long, once.
@@ -34,11 +34,21 @@ struct Cases : F... {
 void Log(core::LogLevel level, const std::string& text) {
   int priority = MOSQ_LOG_ERR;
   switch (level) {
-    case core::LogLevel::kDebug: priority = MOSQ_LOG_DEBUG; break;
-    case core::LogLevel::kInfo: priority = MOSQ_LOG_INFO; break;
-    case core::LogLevel::kNotice: priority = MOSQ_LOG_NOTICE; break;
-    case core::LogLevel::kWarning: priority = MOSQ_LOG_WARNING; break;
-    case core::LogLevel::kError: priority = MOSQ_LOG_ERR; break;
+    case core::LogLevel::kDebug:
+      priority = MOSQ_LOG_DEBUG;
+      break;
+    case core::LogLevel::kInfo:
+      priority = MOSQ_LOG_INFO;
+      break;
+    case core::LogLevel::kNotice:
+      priority = MOSQ_LOG_NOTICE;
+      break;
+    case core::LogLevel::kWarning:
+      priority = MOSQ_LOG_WARNING;
+      break;
+    case core::LogLevel::kError:
+      priority = MOSQ_LOG_ERR;
+      break;
   }
   mosquitto_log_printf(priority, "nightjar: %s", text.c_str());
 }
@@ -85,7 +95,9 @@ void BrokerShell::Do(core::Action& action) {
                  [this](core::PublishAll& publish) {
                    DoPublish({0, std::move(publish.topic), std::move(publish.payload), 0});
                  },
-                 [this](core::Kick& kick) { kicks_.push_back({kick.session, ticks_}); },
+                 [this](core::Kick& kick) {
+                   kicks_.push_back({kick.session, ticks_});
+                 },
                  [this](core::AskHub& ask) { hub_.Ask(ask.token, std::move(ask.call)); },
                  [this](core::LogLine& line) {
                    if (line.level >= log_level_) Log(line.level, line.text);
@@ -107,12 +119,12 @@ void BrokerShell::DoPublish(const core::PublishTo& publish) {
   void* payload = nullptr;
   if (!publish.payload.empty()) {
     payload = mosquitto_malloc(publish.payload.size());  // the broker frees it
-    if (payload == nullptr) return;                      // its memory_limit; the inbox makes it good
+    if (payload == nullptr) return;  // its memory_limit; the inbox makes it good
     std::memcpy(payload, publish.payload.data(), publish.payload.size());
   }
   if (mosquitto_broker_publish(client_id, publish.topic.c_str(),
-                               static_cast<int>(publish.payload.size()), payload, publish.qos, false,
-                               nullptr) != MOSQ_ERR_SUCCESS) {
+                               static_cast<int>(publish.payload.size()), payload, publish.qos,
+                               false, nullptr) != MOSQ_ERR_SUCCESS) {
     mosquitto_free(payload);
   }
 }
@@ -153,7 +165,8 @@ int BrokerShell::VerifyAgain(const Session& session, const mosquitto_evt_basic_a
   const auto claims = keys_->Verify(View(event.password), SystemNow().unix_ms);
   const auto name = ParseClientId(session.client_id);
   if (claims.ok() && name && claims->uid == name->uid) return MOSQ_ERR_SUCCESS;
-  Log(core::LogLevel::kNotice, "session of " + session.client_id + " closed: its token is no longer valid" +
+  Log(core::LogLevel::kNotice, "session of " + session.client_id +
+                                   " closed: its token is no longer valid" +
                                    (claims.ok() ? "" : " (" + claims.status().message() + ")"));
   return MOSQ_ERR_AUTH;
 }
@@ -184,7 +197,8 @@ int BrokerShell::OnAclCheck(const mosquitto_evt_acl_check& event) {
       Feed(core::Unsubscribed{session->id, topic});
       verdict = core::Verdict::kAllow;
       break;
-    default: break;
+    default:
+      break;
   }
   return verdict == core::Verdict::kAllow ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 }
@@ -256,8 +270,9 @@ void BrokerShell::DrainHub() {
   if (SystemNow().mono_ms >= engine_.NextDeadline()) Feed(core::Tick{});
 }
 
-// A kick closes the socket at once, while what was published just before waits for the broker's next
-// pass. So it is done in the second tick after it was asked for: by then a whole pass lies between.
+// A kick closes the socket at once, while what was published just before waits for the broker's
+// next pass. So it is done in the second tick after it was asked for: by then a whole pass lies
+// between.
 void BrokerShell::RunKicks() {
   if (kicks_.empty()) return;
   std::vector<PendingKick> due;
@@ -297,10 +312,9 @@ void BrokerShell::WatchWakeUps(int64_t mono_ms) {
   }
   if (wake_complained_ || mono_ms - started_ms_ < kComplainMs) return;
   wake_complained_ = true;
-  Log(core::LogLevel::kError,
-      "no wake-up connection through " + wake_socket_ +
-          " (is there a line \"listener 0 " + wake_socket_ +
-          "\", and may it be opened?); answers are late by up to 100 ms");
+  Log(core::LogLevel::kError, "no wake-up connection through " + wake_socket_ +
+                                  " (is there a line \"listener 0 " + wake_socket_ +
+                                  "\", and may it be opened?); answers are late by up to 100 ms");
 }
 
 void BrokerShell::Stop() {
@@ -308,8 +322,8 @@ void BrokerShell::Stop() {
   if (stopping_) return;
   stopping_ = true;
   Feed(core::Stopping{});
-  // The broker has closed every connection without saying so. What is owed to these devices becomes due
-  // for push now, not when somebody clears up after this broker.
+  // The broker has closed every connection without saying so. What is owed to these devices becomes
+  // due for push now, not when somebody clears up after this broker.
   for (Session* const session : sessions_.Connected()) {
     const core::SessionId id = session->id;
     sessions_.MarkGone(*session);

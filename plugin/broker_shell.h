@@ -1,8 +1,8 @@
-// Between Mosquitto's callbacks and the core: callbacks become events, actions become calls of the broker.
-// Nothing is decided here but what only the broker's ways demand (docs/architecture.md).
+// Between Mosquitto's callbacks and the core: callbacks become events, actions become calls of the
+// broker. Nothing is decided here but what only the broker's ways demand (docs/architecture.md).
 //
-// Threads: the broker's, and no other; that is checked. mosquitto_* functions may be called nowhere else.
-// Errors: bad input is the core's to answer; a callback never fails because of it.
+// Threads: the broker's, and no other; that is checked. mosquitto_* functions may be called nowhere
+// else. Errors: bad input is the core's to answer; a callback never fails because of it.
 #pragma once
 
 #include <mosquitto.h>
@@ -45,8 +45,8 @@ class BrokerShell {
   void OnReload();
   void OnTick();
 
-  // The broker is stopping: no client can be reached any more. Tells the core, gives the hub a bounded
-  // time to take what that brings, and joins its threads.
+  // The broker is stopping: no client can be reached any more. Tells the core, gives the hub a
+  // bounded time to take what that brings, and joins its threads.
   void Stop();
 
   const Sessions& sessions() const { return sessions_; }  // tests
@@ -81,7 +81,8 @@ class BrokerShell {
   core::Actions actions_;
   bool feeding_ = false;
   bool stopping_ = false;
-  bool reloading_ = false;   // from RELOAD to the next tick the broker authenticates what is connected
+  bool reloading_ =
+      false;  // from RELOAD to the next tick the broker authenticates what is connected
   bool wake_complained_ = false;
   int64_t started_ms_ = 0;
   uint64_t ticks_ = 0;

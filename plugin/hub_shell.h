@@ -1,9 +1,10 @@
-// Between the broker's thread and the hub's: calls go out, replies and changes of the connection come
-// back. Two bounded queues are all that crosses: the hub's own for calls, and the completions here.
+// Between the broker's thread and the hub's: calls go out, replies and changes of the connection
+// come back. Two bounded queues are all that crosses: the hub's own for calls, and the completions
+// here.
 //
-// No reply is ever lost to a full queue. A call counts as under way from Ask() until its reply has been
-// drained, at most `capacity` are under way, and the completion queue holds as many; what is beyond is
-// refused at once, as a reply like any other (kFull).
+// No reply is ever lost to a full queue. A call counts as under way from Ask() until its reply has
+// been drained, at most `capacity` are under way, and the completion queue holds as many; what is
+// beyond is refused at once, as a reply like any other (kFull).
 //
 // Threads: the owner's (the broker's) unless a method says otherwise.
 #pragma once
@@ -54,8 +55,8 @@ class HubShell {
   // Calls whose reply has not been drained.
   size_t under_way() const { return under_way_; }
 
-  // Ends the hub: it answers or fails everything that is under way (bounded by its own drain time), and
-  // its threads are gone when this returns. Drain() afterwards gets what is left.
+  // Ends the hub: it answers or fails everything that is under way (bounded by its own drain time),
+  // and its threads are gone when this returns. Drain() afterwards gets what is left.
   void Stop();
 
  private:

@@ -1,5 +1,5 @@
-// The file with the keys that tokens are verified with: read at start, on SIGHUP, and when it changes.
-// A bad new file changes nothing: the old keys stay.
+// The file with the keys that tokens are verified with: read at start, on SIGHUP, and when it
+// changes. A bad new file changes nothing: the old keys stay.
 //
 // Threads: one owner.
 #pragma once
@@ -20,8 +20,8 @@ class KeyFile {
   // Reads it now. The error is one line that names the file.
   Result<std::shared_ptr<const KeySet>> Load();
 
-  // Has it another modification time, size or inode than when it was last read? Looked up at most every
-  // check_ms. Keys in files of their own (pem_file) are read with it, but not watched.
+  // Has it another modification time, size or inode than when it was last read? Looked up at most
+  // every check_ms. Keys in files of their own (pem_file) are read with it, but not watched.
   bool Changed(int64_t mono_ms);
 
  private:

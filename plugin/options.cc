@@ -14,10 +14,10 @@ namespace {
 
 constexpr int64_t kSecond = 1000, kMinute = 60 * kSecond, kHour = 60 * kMinute;
 
-#define NIGHTJAR_NUMBER(name, low, high, field)                                \
-  NumberOption {                                                               \
-    name, low, high, [](const Options& o) { return int64_t(o.field); },        \
-        [](Options& o, int64_t v) { o.field = decltype(o.field)(v); }          \
+#define NIGHTJAR_NUMBER(name, low, high, field)                         \
+  NumberOption {                                                        \
+    name, low, high, [](const Options& o) { return int64_t(o.field); }, \
+        [](Options& o, int64_t v) { o.field = decltype(o.field)(v); }   \
   }
 
 struct TextOption {
@@ -48,7 +48,8 @@ Status SetRedis(Options& options, const std::string& value) {
   } else if (host.find(':') != std::string::npos) {
     host.clear();  // an IPv6 address without brackets
   }
-  const auto port = colon == std::string::npos ? std::nullopt : ParseNumber(value.substr(colon + 1));
+  const auto port =
+      colon == std::string::npos ? std::nullopt : ParseNumber(value.substr(colon + 1));
   if (host.empty() || !port || *port < 1 || *port > 65535) {
     return Bad("plugin_opt_redis must be HOST:PORT or the path of a Unix socket, not \"" + value +
                "\"");
@@ -69,8 +70,10 @@ Status SetBrokerId(Options& options, const std::string& value) {
 Status SetWakeSocket(Options& options, const std::string& value) {
   constexpr size_t kLongest = 107;  // sun_path less its terminator
   if (!value.starts_with('/') || value.size() > kLongest) {
-    return Bad("plugin_opt_wake_socket must be an absolute path of at most 107 bytes, that of the "
-               "\"listener 0\" line, not \"" + value + "\"");
+    return Bad(
+        "plugin_opt_wake_socket must be an absolute path of at most 107 bytes, that of the "
+        "\"listener 0\" line, not \"" +
+        value + "\"");
   }
   options.wake_socket = value;
   return Status::Ok();

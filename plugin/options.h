@@ -1,5 +1,5 @@
-// The plugin_opt_ lines of mosquitto.conf, checked. docs/configuration.md lists them for operators; the
-// table in options.cc is where names, defaults and bounds are decided.
+// The plugin_opt_ lines of mosquitto.conf, checked. docs/configuration.md lists them for operators;
+// the table in options.cc is where names, defaults and bounds are decided.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,10 @@ namespace nightjar::plugin {
 
 // Times in ms.
 struct Options {
-  core::Config core;            // incarnation and partitions are filled in at start, not from here
+  core::Config core;  // incarnation and partitions are filled in at start, not from here
   hub::RedisOptions redis;
   std::string key_file;
-  std::string wake_socket;      // path of the broker's own Unix-socket listener
+  std::string wake_socket;  // path of the broker's own Unix-socket listener
   std::string redis_password_file;
   int64_t hub_start_wait_ms = 5000;
   int64_t key_check_ms = 5000;
@@ -38,7 +38,7 @@ Result<Options> ParseOptions(const OptionLines& lines);
 // What is known of one number: for tests and for checking the documentation.
 struct NumberOption {
   std::string_view name;
-  int64_t low = 0, high = 0;    // both allowed
+  int64_t low = 0, high = 0;  // both allowed
   int64_t (*get)(const Options&);
   void (*set)(Options&, int64_t);
 };

@@ -1,8 +1,8 @@
-// The plugin's three C functions and its table of events. Everything that Mosquitto calls passes through
-// here, and nothing throws beyond it.
+// The plugin's three C functions and its table of events. Everything that Mosquitto calls passes
+// through here, and nothing throws beyond it.
 //
-// One binary serves Mosquitto 2.0 and 2.1: the callback structures are the same in both, and events that
-// only 2.1 has are registered where the broker knows them.
+// One binary serves Mosquitto 2.0 and 2.1: the callback structures are the same in both, and events
+// that only 2.1 has are registered where the broker knows them.
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
@@ -22,7 +22,7 @@ using nightjar::plugin::Log;
 
 namespace {
 
-constexpr int kEventConnect = 11;        // MOSQ_EVT_CONNECT and MOSQ_EVT_CLIENT_OFFLINE of 2.1
+constexpr int kEventConnect = 11;  // MOSQ_EVT_CONNECT and MOSQ_EVT_CLIENT_OFFLINE of 2.1
 constexpr int kEventClientOffline = 28;
 
 // What lives from init to cleanup. `newer` brokers (2.1) know kEventClientOffline.
@@ -117,8 +117,8 @@ bool IsNewer(mosquitto_plugin_id_t* identifier) {
 int Register(Plugin& plugin) {
   for (const EventEntry& entry : kEvents) {
     if (entry.newer_only && !plugin.newer) continue;
-    const int error =
-        mosquitto_callback_register(plugin.identifier, entry.event, entry.callback, nullptr, &plugin);
+    const int error = mosquitto_callback_register(plugin.identifier, entry.event, entry.callback,
+                                                  nullptr, &plugin);
     if (error == MOSQ_ERR_SUCCESS) continue;
     Log(LogLevel::kError,
         "this broker cannot call the plugin for event " + std::to_string(entry.event));
@@ -142,7 +142,8 @@ nightjar::plugin::OptionLines ToLines(const mosquitto_opt* options, int count) {
   return lines;
 }
 
-int Init(mosquitto_plugin_id_t* identifier, void** userdata, const mosquitto_opt* options, int count) {
+int Init(mosquitto_plugin_id_t* identifier, void** userdata, const mosquitto_opt* options,
+         int count) {
   auto started = nightjar::plugin::Start(ToLines(options, count));
   if (!started.ok()) {
     Log(LogLevel::kError, "cannot start: " + started.status().message());

@@ -1,6 +1,6 @@
-// Which connection of the broker is which session of the core. Connections are known by pointer, which
-// the broker uses again, and by client id, which a takeover has twice for a moment; sessions are numbers
-// that are handed out once.
+// Which connection of the broker is which session of the core. Connections are known by pointer,
+// which the broker uses again, and by client id, which a takeover has twice for a moment; sessions
+// are numbers that are handed out once.
 //
 // Threads: one owner.
 #pragma once
@@ -20,7 +20,7 @@ namespace nightjar::plugin {
 
 struct Session {
   core::SessionId id = 0;
-  mosquitto* client = nullptr;   // the broker's; not looked into after `gone`
+  mosquitto* client = nullptr;  // the broker's; not looked into after `gone`
   std::string client_id;
   core::SessionId replaced = 0;  // the session of the same client id before this one; 0: none
   bool gone = false;             // disconnected; stays until the sweep, for its last will
@@ -35,7 +35,8 @@ class Sessions {
   Session* FindClient(const mosquitto* client) const;
   // Null for gone ones.
   Session* Find(core::SessionId id) const;
-  // Is it this session that the broker means by the client id? Only then may anything be addressed to it.
+  // Is it this session that the broker means by the client id? Only then may anything be addressed
+  // to it.
   bool Current(const Session& session) const;
 
   // Disconnected. Its id finds nothing from now on, its pointer still does.
@@ -55,7 +56,8 @@ class Sessions {
   core::SessionId next_id_ = 1;
   std::unordered_map<const mosquitto*, std::unique_ptr<Session>> by_client_;
   std::unordered_map<core::SessionId, Session*> by_id_;
-  std::unordered_map<std::string_view, Session*> newest_;  // by client id; keys live in the sessions
+  std::unordered_map<std::string_view, Session*>
+      newest_;  // by client id; keys live in the sessions
   std::vector<const mosquitto*> gone_;
 };
 

@@ -67,7 +67,8 @@ uint64_t MakeIncarnation() {
   uint32_t chance = 0;
   RAND_bytes(reinterpret_cast<unsigned char*>(&chance), sizeof(chance));
   constexpr int kChanceBits = 12;  // in all below 2^53 for centuries
-  return (static_cast<uint64_t>(SystemNow().unix_ms) << kChanceBits) | (chance >> (32 - kChanceBits));
+  return (static_cast<uint64_t>(SystemNow().unix_ms) << kChanceBits) |
+         (chance >> (32 - kChanceBits));
 }
 
 }  // namespace

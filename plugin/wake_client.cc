@@ -62,7 +62,7 @@ bool WakeIdentity::Matches(std::string_view id, std::string_view name,
 std::string ConnectPacket(const WakeIdentity& identity, uint16_t keep_alive_s) {
   std::string body;
   AppendString(body, "MQTT");
-  body += '\x04';                            // 3.1.1
+  body += '\x04';                                 // 3.1.1
   body += static_cast<char>(0x80 | 0x40 | 0x02);  // user name, password, clean session
   body += static_cast<char>(keep_alive_s >> 8);
   body += static_cast<char>(keep_alive_s & 0xff);

@@ -1,11 +1,11 @@
-// Wakes the broker thread: a lean MQTT 3.1.1 client of the broker's own Unix-socket listener, which sends
-// one QoS 0 PUBLISH to a private topic. The broker sleeps in epoll up to 100 ms; a packet on a socket of
-// its own is the one thing that wakes it at once, on every version.
+// Wakes the broker thread: a lean MQTT 3.1.1 client of the broker's own Unix-socket listener, which
+// sends one QoS 0 PUBLISH to a private topic. The broker sleeps in epoll up to 100 ms; a packet on
+// a socket of its own is the one thing that wakes it at once, on every version.
 //
-// CONNECT and PUBLISH are written together, without waiting for the CONNACK: the broker reads packets in
-// order. Nothing comes back but that CONNACK. Nothing here waits: what cannot be written now is given up,
-// the connection opened anew at the next wake (not more often than kRetryMs), and meanwhile the broker's
-// own tick does the work a little later.
+// CONNECT and PUBLISH are written together, without waiting for the CONNACK: the broker reads
+// packets in order. Nothing comes back but that CONNACK. Nothing here waits: what cannot be written
+// now is given up, the connection opened anew at the next wake (not more often than kRetryMs), and
+// meanwhile the broker's own tick does the work a little later.
 #pragma once
 
 #include <atomic>
@@ -18,10 +18,10 @@ namespace nightjar::plugin {
 
 // The wake client's identity, which nobody else can have: the secret is made anew by every process.
 struct WakeIdentity {
-  static WakeIdentity Make();        // from the system's random numbers
-  std::string client_id;             // cannot be any client's: '$' is not allowed in a uid
+  static WakeIdentity Make();  // from the system's random numbers
+  std::string client_id;       // cannot be any client's: '$' is not allowed in a uid
   std::string user;
-  std::string password;              // the secret, hexadecimal
+  std::string password;  // the secret, hexadecimal
 
   // In time that does not depend on where they differ.
   bool Matches(std::string_view client_id, std::string_view user, std::string_view password) const;
@@ -29,15 +29,15 @@ struct WakeIdentity {
 
 // Packets, for the client and its tests.
 std::string ConnectPacket(const WakeIdentity& identity, uint16_t keep_alive_s);
-std::string PublishPacket(std::string_view topic);   // QoS 0, no payload
+std::string PublishPacket(std::string_view topic);  // QoS 0, no payload
 
 class WakeClient {
  public:
   static constexpr std::string_view kTopic = "$nightjar/wake";
-  static constexpr uint16_t kKeepAliveS = 20;   // below any sensible max_keepalive
+  static constexpr uint16_t kKeepAliveS = 20;  // below any sensible max_keepalive
   static constexpr int64_t kRetryMs = 200;
   static constexpr int64_t kLookMs = 1000;
-  static constexpr int64_t kBeatMs = 8000;      // an idle connection is used at least so often
+  static constexpr int64_t kBeatMs = 8000;  // an idle connection is used at least so often
 
   WakeClient(std::string socket_path, WakeIdentity identity);
   ~WakeClient();
@@ -72,7 +72,7 @@ class WakeClient {
   std::atomic<int> connack_{-1};
   std::atomic<uint64_t> wakes_{0};
 
-  mutable std::mutex mutex_;           // never held over anything that waits
+  mutable std::mutex mutex_;  // never held over anything that waits
   int fd_ = -1;
   int64_t last_try_ms_ = INT64_MIN / 2;
   int64_t last_send_ms_ = INT64_MIN / 2;

@@ -164,7 +164,8 @@ TEST_F(BrokerShellTest, APublishGoesToTheClientOfItsSession) {
   for (const auto& publish : broker.published) EXPECT_FALSE(publish.retain);
 }
 
-// The broker tells the new connection first, then that the old one is gone, both with one client id.
+// The broker tells the new connection first, then that the old one is gone, both with one client
+// id.
 TEST_F(BrokerShellTest, ATakeoverIsTwoSessionsAndTheOldOneIsNotReachedAnyMore) {
   Connect(alice);
   On<core::ConnectAsked>([](const auto&, Actions& out) {

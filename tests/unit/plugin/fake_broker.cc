@@ -39,7 +39,8 @@ int mosquitto_broker_publish(const char* clientid, const char* topic, int payloa
                              int qos, bool retain, mosquitto_property*) {
   FakeBroker::Get().published.push_back(
       {clientid == nullptr ? "" : clientid, topic,
-       std::string(static_cast<const char*>(payload), payload == nullptr ? 0 : payloadlen), qos, retain});
+       std::string(static_cast<const char*>(payload), payload == nullptr ? 0 : payloadlen), qos,
+       retain});
   std::free(payload);  // the broker's from here on
   return MOSQ_ERR_SUCCESS;
 }

@@ -1,5 +1,5 @@
-// The mosquitto_* functions that the shells call, played by the test: what was published, kicked and
-// logged is kept to be looked at.
+// The mosquitto_* functions that the shells call, played by the test: what was published, kicked
+// and logged is kept to be looked at.
 #pragma once
 
 #include <functional>
@@ -23,9 +23,9 @@ struct FakeBroker {
   };
   std::vector<Publish> published;
   std::vector<std::string> kicked;
-  std::vector<std::string> log;                           // "priority text"
-  std::function<void(const std::string&)> on_kick;        // the broker calls back while it kicks
-  std::vector<int> refused_events;                        // mosquitto_callback_register
+  std::vector<std::string> log;                     // "priority text"
+  std::function<void(const std::string&)> on_kick;  // the broker calls back while it kicks
+  std::vector<int> refused_events;                  // mosquitto_callback_register
   std::vector<int> registered;
 
   bool Logged(const std::string& part) const;

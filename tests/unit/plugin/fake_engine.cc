@@ -15,12 +15,14 @@ std::string Line(const core::Event& event) {
     return word;
   };
   if (const auto* e = std::get_if<ConnectAsked>(&event)) {
-    return join("connect", e->session, e->client_id, e->user, e->password, e->clean ? "clean" : "keep");
+    return join("connect", e->session, e->client_id, e->user, e->password,
+                e->clean ? "clean" : "keep");
   }
   if (const auto* e = std::get_if<SubscribeAsked>(&event)) {
     return join("subscribe", e->session, e->filter, std::to_string(e->qos));
   }
-  if (const auto* e = std::get_if<Unsubscribed>(&event)) return join("unsubscribe", e->session, e->filter);
+  if (const auto* e = std::get_if<Unsubscribed>(&event))
+    return join("unsubscribe", e->session, e->filter);
   if (const auto* e = std::get_if<Published>(&event)) {
     return join("published", e->session, e->topic, e->payload, std::to_string(e->qos));
   }

@@ -1,4 +1,5 @@
-// An engine that does what the test says, in place of the core: the shells are tested by themselves.
+// An engine that does what the test says, in place of the core: the shells are tested by
+// themselves.
 #pragma once
 
 #include <functional>

@@ -69,7 +69,8 @@ TEST(Options, EveryNumberIsHeldToItsBounds) {
 }
 
 TEST(Options, NumbersAreWholeAndNothingElse) {
-  for (const char* value : {"", "x", "5x", " 5", "5 ", "0x10", "1.5", "+5", "99999999999999999999"}) {
+  for (const char* value :
+       {"", "x", "5x", " 5", "5 ", "0x10", "1.5", "+5", "99999999999999999999"}) {
     EXPECT_FALSE(With("sends_per_s", value).ok()) << value;
   }
 }
@@ -100,7 +101,8 @@ TEST(Options, WhereRedisIs) {
 
 TEST(Options, BrokerIdWakeSocketAndLogLevelAreChecked) {
   EXPECT_EQ(With("broker_id", "eu-1")->core.broker_id, "eu-1");
-  for (const char* value : {"", "a b", "a#1", "a:b"}) EXPECT_FALSE(With("broker_id", value).ok()) << value;
+  for (const char* value : {"", "a b", "a#1", "a:b"})
+    EXPECT_FALSE(With("broker_id", value).ok()) << value;
   EXPECT_FALSE(With("wake_socket", "relative.sock").ok());
   EXPECT_TRUE(With("wake_socket", "/" + std::string(106, 'w')).ok());
   EXPECT_FALSE(With("wake_socket", "/" + std::string(107, 'w')).ok());

@@ -75,7 +75,9 @@ TEST(WakePackets, ALongBodyHasALengthOfTwoBytes) {
 
 TEST(WakePackets, PublishIsQos0WithoutPayload) {
   using namespace std::string_literals;
-  EXPECT_EQ(PublishPacket("a/b"), "\x30\x05\0\x03"s "a/b"s);
+  EXPECT_EQ(PublishPacket("a/b"),
+            "\x30\x05\0\x03"s
+            "a/b"s);
 }
 
 TEST(WakeIdentity, IsNewEveryTimeAndMatchesOnlyItself) {
@@ -190,8 +192,8 @@ TEST(WakeClient, AFullSocketDoesNotBlock) {
   close(broker);
 }
 
-// For ThreadSanitizer: wakes from several threads while the owner tends. None is lost: after the last
-// Woken() of the loop there is always a packet to come or the work was seen.
+// For ThreadSanitizer: wakes from several threads while the owner tends. None is lost: after the
+// last Woken() of the loop there is always a packet to come or the work was seen.
 TEST(WakeClient, WakesFromManyThreadsAreNeverLost) {
   Listener listener;
   WakeClient client(listener.path(), kIdentity);
