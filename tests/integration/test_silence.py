@@ -43,7 +43,7 @@ def test_progress_keeps_a_slow_device_connected(quick, user):
         before = b.repeats
         b.wait_for(lambda before=before: b.repeats > before, "a repeat", 15)
         b.ack(seq)
-    assert b.ask_ok(whoami={}).acked == 5 and b.connected
+    assert b.wait_acked().acked == 5 and b.connected
 
 
 def test_the_default_waits_ten_seconds(stack, user):

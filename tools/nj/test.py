@@ -53,7 +53,7 @@ def run_ctest(preset, kind, pattern):
 
 def run_pytest(preset, _kind, pattern):
     command = [setup.TEST_PYTHON, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short",
-               "--durations=10", os.path.join(ROOT, "tests", "integration")]
+               "--durations=10", "-n", "2", "--dist", "worksteal", os.path.join(ROOT, "tests", "integration")]
     command += ["-k", pattern] if pattern else []
     env = {**os.environ, "NIGHTJAR_PRESET": preset, "PYTHONUNBUFFERED": "1"}
     code, count = watched(command, r"(\d+) (?:passed|failed)", 1, env=env)

@@ -4,10 +4,10 @@ import os
 import struct
 import subprocess
 
-from harness.proto import ROOT
+from harness.proto import GENERATED
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SHIM = os.path.join(ROOT, "build", "test-env", "clock_shim.so")
+SHIM = os.path.join(GENERATED.name, "clock_shim.so")
 
 
 class Clock:

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-_OUT = os.path.join(ROOT, "build", "test-env", "proto")
+# Of this process alone: several may run side by side.
+GENERATED = tempfile.TemporaryDirectory(prefix="nightjar-test-")
 
-os.makedirs(_OUT, exist_ok=True)
-subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={_OUT}", "nightjar/v1/client.proto"],
-               check=True)
-sys.path.insert(0, _OUT)
+subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={GENERATED.name}",
+                "nightjar/v1/client.proto"], check=True)
+sys.path.insert(0, GENERATED.name)
 
 from google.protobuf import json_format  # noqa: E402
 from nightjar.v1 import client_pb2 as pb  # noqa: E402
