@@ -17,16 +17,16 @@
 namespace nightjar::hub {
 
 struct FakeHubOptions {
-  std::function<int64_t()> clock;                 // the hub's clock, Unix ms
+  std::function<int64_t()> clock;  // the hub's clock, Unix ms
   uint32_t partitions = 64;
   size_t inbox_entries = limits::kInboxEntries;
-  size_t journal_max = 1'000'000;                 // elements per partition
+  size_t journal_max = 1'000'000;  // elements per partition
   size_t tasks_max = 1'000'000;
   size_t dead_max = 10'000;
 };
 
-// As a port (Submit) its calls wait until the test runs them, see CallQueue. For several engines give
-// each a CallQueue of its own over Execute().
+// As a port (Submit) its calls wait until the test runs them, see CallQueue. For several engines
+// give each a CallQueue of its own over Execute().
 class FakeHub : public CallQueue {
  public:
   explicit FakeHub(FakeHubOptions options);
@@ -79,7 +79,7 @@ class FakeHub : public CallQueue {
     MsgId id = 0;
     std::string author, author_device;  // empty for chat changes: everybody gets `shared`
     std::string shared, own;
-    BrokerName broker;                  // the calling one
+    BrokerName broker;  // the calling one
   };
   // Appends to one user's inbox; the one procedure behind Send, Append and chat changes.
   void AppendTo(const std::string& uid, const Entry& entry, std::vector<Delivery>& deliveries);

@@ -136,7 +136,7 @@ Reply FakeHub::Do(const Send& c) {
   }
   chat->last = id;
   Remember(*chat, c, id);
-  const Entry entry{c.chat, id, c.author, c.device, JoinEntry(c.shared, id), JoinEntry(c.own, id),
+  const Entry entry{c.chat,  id, c.author, c.device, JoinEntry(c.shared, id), JoinEntry(c.own, id),
                     c.broker};
   Journal(c.chat, entry.own);
   reply.msg_id = id;
@@ -148,8 +148,8 @@ Reply FakeHub::Do(const Append& c) {
   AppendReply reply;
   const Entry entry{c.chat, c.msg_id, c.author, c.author_device, c.shared, c.own, c.broker};
   for (const auto& uid : c.uids) {
-    // Idempotent: who has this entry of the chat, or a later one, is passed over. Only here: what is
-    // appended inline is the chat's newest by its making.
+    // Idempotent: who has this entry of the chat, or a later one, is passed over. Only here: what
+    // is appended inline is the chat's newest by its making.
     const MsgId newest = state_.users[uid].chats[c.chat];
     if (newest < c.msg_id) AppendTo(uid, entry, reply.deliveries);
   }

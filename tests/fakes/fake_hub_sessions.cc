@@ -27,8 +27,8 @@ bool HoldsRoute(const UserState& user, const SessionRecord& record) {
 // The device longest unseen without a route, else the one longest unseen; of equals the one known
 // longest.
 void FakeHub::ForgetOneDevice(UserState& user) {
-  const auto oldest = std::min_element(
-      user.devices.begin(), user.devices.end(), [](const auto& a, const auto& b) {
+  const auto oldest =
+      std::min_element(user.devices.begin(), user.devices.end(), [](const auto& a, const auto& b) {
         return std::make_tuple(a.second.route.has_value(), a.second.last_seen, a.second.order) <
                std::make_tuple(b.second.route.has_value(), b.second.last_seen, b.second.order);
       });
@@ -65,8 +65,8 @@ Reply FakeHub::Do(const Login& c) {
   const SessionRecord record{c.uid, c.device, c.session, c.broker};
   state_.sessions[BrokerId(c.broker)][SessionElement(record)] = record;
 
-  const bool renamed = (!c.name.empty() && c.name != user.name) ||
-                       (!c.email.empty() && c.email != user.email);
+  const bool renamed =
+      (!c.name.empty() && c.name != user.name) || (!c.email.empty() && c.email != user.email);
   if (renamed) {
     if (!c.name.empty()) user.name = c.name;
     if (!c.email.empty()) user.email = c.email;

@@ -24,8 +24,8 @@ struct ChatState {
   std::string created_by;
   MsgId last = 0;
   uint64_t version = 0;
-  uint64_t task_end = 0;                    // absolute end of the tasks list after this chat's newest
-  std::map<std::string, Member> members;    // left ones too
+  uint64_t task_end = 0;                  // absolute end of the tasks list after this chat's newest
+  std::map<std::string, Member> members;  // left ones too
   std::map<std::string, MsgId> delivered;
   std::map<std::string, std::map<std::string, Window>> windows;  // uid -> device
   std::map<std::string, uint64_t> floors;                        // uid
@@ -52,21 +52,21 @@ struct DeviceState {
   uint64_t acked = 0;
   int64_t last_seen = 0;
   std::optional<Route> route;
-  uint64_t order = 0;                       // grows with every device that becomes known
+  uint64_t order = 0;  // grows with every device that becomes known
 };
 
 struct UserState {
-  uint64_t base = 0;                        // entries have seqs base + 1 .. head
+  uint64_t base = 0;  // entries have seqs base + 1 .. head
   std::deque<InboxEntry> inbox;
   std::map<std::string, DeviceState> devices;
-  uint64_t devices_seen = 0;                // ever; the next one's order
-  std::map<BrokerName, uint32_t> tails;     // only counts > 0
-  std::map<std::string, MsgId> chats;       // newest id appended
-  uint64_t owed = 0;                        // first seq that still owes a push outcome; 0: none
+  uint64_t devices_seen = 0;             // ever; the next one's order
+  std::map<BrokerName, uint32_t> tails;  // only counts > 0
+  std::map<std::string, MsgId> chats;    // newest id appended
+  uint64_t owed = 0;                     // first seq that still owes a push outcome; 0: none
   bool online = false;
   int64_t last_active = 0;
   std::string name, email;
-  std::map<std::string, std::string> push;  // device -> registration
+  std::map<std::string, std::string> push;                       // device -> registration
   std::map<std::pair<std::string, std::string>, int64_t> mutes;  // (chat, "") or ("", device)
 
   uint64_t head() const { return base + inbox.size(); }
@@ -82,14 +82,14 @@ struct LogState {
 };
 
 struct LeaseState {
-  uint64_t counter = 0;                     // the newest token ever given
-  std::string owner;                        // empty: free
+  uint64_t counter = 0;  // the newest token ever given
+  std::string owner;     // empty: free
   int64_t until = 0;
 };
 
 struct PartitionState {
   LogState journal, tasks;
-  std::map<std::string, int64_t> due;       // uid -> since when
+  std::map<std::string, int64_t> due;  // uid -> since when
   std::map<Role, LeaseState> leases;
   std::vector<PutDeadLetter> dead;
 };

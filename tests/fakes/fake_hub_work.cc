@@ -16,7 +16,9 @@ LogState& LogOf(PartitionState& partition, Log log) {
   return log == Log::kJournal ? partition.journal : partition.tasks;
 }
 
-bool Held(const LeaseState& lease, int64_t now) { return !lease.owner.empty() && now < lease.until; }
+bool Held(const LeaseState& lease, int64_t now) {
+  return !lease.owner.empty() && now < lease.until;
+}
 
 Failure Full(const char* what) { return {Failure::Kind::kFull, what}; }
 

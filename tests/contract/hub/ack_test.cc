@@ -54,12 +54,12 @@ TEST_P(AckTest, MarksOfSeveralChats) {
   Login("bob");
   const MsgId id = SendGroup(kGroup, "alice", 1).msg_id;
   const auto reply = Ack("bob", 2,
-                         {{kDirect, id},              // does not exist
+                         {{kDirect, id},  // does not exist
                           {kGroup, id},
-                          {kOther, id},               // no member
+                          {kOther, id},  // no member
                           {"nonsense", id},
                           {DirectChatId("alice", "carol"), id},
-                          {kGroup, id + 1},           // moves again
+                          {kGroup, id + 1},  // moves again
                           {kGroup, id}});
   EXPECT_EQ(reply.moved, (std::vector<AckReply::Moved>{{1, true}, {5, true}}));
 }
@@ -82,8 +82,9 @@ TEST_P(AckTest, BigChatsTellNobody) {
   Create(kGroup, Numbered("u", 33));
   Create(kOther, Numbered("u", 32));
   Login("u00");
-  EXPECT_EQ(Ack("u00", 0, {{kGroup, MakeMsgId(kStartMs, 0)}, {kOther, MakeMsgId(kStartMs, 0)}}).moved,
-            (std::vector<AckReply::Moved>{{0, false}, {1, true}}));
+  EXPECT_EQ(
+      Ack("u00", 0, {{kGroup, MakeMsgId(kStartMs, 0)}, {kOther, MakeMsgId(kStartMs, 0)}}).moved,
+      (std::vector<AckReply::Moved>{{0, false}, {1, true}}));
 }
 
 TEST_P(AckTest, MarksGoBeyondTheJournalsBound) {

@@ -23,9 +23,9 @@ TEST_P(ChatsTest, CreateTellsEverybody) {
   EXPECT_EQ(ReadAllOf(Log::kJournal, P(kGroup)).records, std::vector<std::string>{entry});
   const auto chat = Ask<GetChatReply>(GetChat{kGroup, 0, true});
   EXPECT_EQ(chat.record, record);
-  EXPECT_EQ(chat.members, (std::vector<Member>{{"alice", reply.msg_id, 0},
-                                               {"bob", reply.msg_id, 0},
-                                               {"carol", reply.msg_id, 0}}));
+  EXPECT_EQ(chat.members,
+            (std::vector<Member>{
+                {"alice", reply.msg_id, 0}, {"bob", reply.msg_id, 0}, {"carol", reply.msg_id, 0}}));
 }
 
 TEST_P(ChatsTest, CreateRepeatedFindsTheChat) {
@@ -70,7 +70,8 @@ TEST_P(ChatsTest, UpdateChangesMembersAndTitle) {
   const auto reply = Ask<ChangeReply>(update);
   ASSERT_EQ(reply.outcome, Changed::kDone);
   EXPECT_EQ(reply.deliveries, (std::vector<Delivery>{{"bob", 2}, {"dave", 1}}));  // the removed too
-  EXPECT_EQ(reply.record, (ChatRecord{kGroup, false, "renamed", kStartMs, "alice", reply.msg_id, 2, 3}));
+  EXPECT_EQ(reply.record,
+            (ChatRecord{kGroup, false, "renamed", kStartMs, "alice", reply.msg_id, 2, 3}));
   const auto chat = Ask<GetChatReply>(GetChat{kGroup, 0, true});
   EXPECT_EQ(chat.record, reply.record);
   EXPECT_EQ(chat.members[1], (Member{"bob", MakeMsgId(kStartMs, 0), reply.msg_id}));
@@ -173,7 +174,8 @@ TEST_P(ChatsTest, UserChatsInOrderOfIds) {
   const MsgId other = Create(kOther, {"alice"}).msg_id;
   const MsgId group = Create(kGroup, {"alice"}).msg_id;
   Do(MakeUpdate(kGroup, "alice", 1, {}, {"alice"}));
-  std::vector<std::pair<std::string, MsgId>> chats = {{kDirect, direct}, {kOther, other}, {kGroup, group + 1}};
+  std::vector<std::pair<std::string, MsgId>> chats = {
+      {kDirect, direct}, {kOther, other}, {kGroup, group + 1}};
   std::sort(chats.begin(), chats.end());
   EXPECT_EQ(Ask<UserChatsReply>(UserChats{"alice"}).chats, chats);
 }

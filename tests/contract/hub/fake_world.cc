@@ -29,9 +29,9 @@ Hidden::User OfUser(const fake::UserState& user) {
   for (const auto& [name, device] : user.devices) order[device.order] = name;
   for (const auto& [place, name] : order) h.known += name + ",";
   for (const auto& [name, device] : user.devices) {
-    h.devices[name] = {device.acked, device.last_seen,
-                       device.route ? fmt::format("{} {}", device.route->session, device.route->broker)
-                                    : ""};
+    h.devices[name] = {
+        device.acked, device.last_seen,
+        device.route ? fmt::format("{} {}", device.route->session, device.route->broker) : ""};
   }
   for (const auto& [broker, count] : user.tails) h.tails[broker] = count;
   if (!user.name.empty()) h.other["name"] = user.name;

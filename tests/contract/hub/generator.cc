@@ -51,12 +51,18 @@ std::vector<uint32_t> Generator::SomePartitions() {
 Step Generator::Next(const fake::HubState& state, int64_t clock) {
   Step step;
   const uint32_t dice = Below(200);
-  if (dice < 140) step.advance_ms = 0;
-  else if (dice < 170) step.advance_ms = 1 + Below(50);
-  else if (dice < 188) step.advance_ms = Below(8000);
-  else if (dice < 196) step.advance_ms = -static_cast<int64_t>(Below(3000));
-  else if (dice < 198) step.advance_ms = limits::kInboxMs / 2;
-  else step.advance_ms = limits::kInboxMs + Below(3);
+  if (dice < 140)
+    step.advance_ms = 0;
+  else if (dice < 170)
+    step.advance_ms = 1 + Below(50);
+  else if (dice < 188)
+    step.advance_ms = Below(8000);
+  else if (dice < 196)
+    step.advance_ms = -static_cast<int64_t>(Below(3000));
+  else if (dice < 198)
+    step.advance_ms = limits::kInboxMs / 2;
+  else
+    step.advance_ms = limits::kInboxMs + Below(3);
   step.raise_epoch = Chance(1) && Chance(40);
   step.call = Any(state, clock + step.advance_ms);
   return step;
@@ -77,21 +83,33 @@ Call Generator::Any(const fake::HubState& state, int64_t clock) {
   size_t kind = 0;
   while (dice >= weights[kind]) dice -= weights[kind++];
   switch (kind) {
-    case 0: return MakeSend(state, clock);
-    case 1: return MakeAppend(state, clock);
-    case 2: return MakeCreate(clock);
-    case 3: return MakeUpdate(state, clock);
-    case 4: return MakeLogin(state, clock);
-    case 5: return MakeLogout(state, clock);
-    case 6: return MakeAck(state, clock);
-    case 7: return Tail{Uid(), Pick(names_.brokers), Below(3)};
-    case 8: return SetPresence{Uid(), Chance(50), Pick(names_.brokers), clock};
+    case 0:
+      return MakeSend(state, clock);
+    case 1:
+      return MakeAppend(state, clock);
+    case 2:
+      return MakeCreate(clock);
+    case 3:
+      return MakeUpdate(state, clock);
+    case 4:
+      return MakeLogin(state, clock);
+    case 5:
+      return MakeLogout(state, clock);
+    case 6:
+      return MakeAck(state, clock);
+    case 7:
+      return Tail{Uid(), Pick(names_.brokers), Below(3)};
+    case 8:
+      return SetPresence{Uid(), Chance(50), Pick(names_.brokers), clock};
     case 9:
       return Lease{static_cast<Role>(Below(3)), Pick(owners_), SomePartitions(),
                    Chance(15) ? 0 : 1 + Below(8000)};
-    case 10: return MakeTrim(state);
-    case 11: return MakeSetting(clock);
-    default: return MakeRead(state);
+    case 10:
+      return MakeTrim(state);
+    case 11:
+      return MakeSetting(clock);
+    default:
+      return MakeRead(state);
   }
 }
 
@@ -135,14 +153,21 @@ Call Generator::MakeAppend(const fake::HubState& state, int64_t clock) {
   if (partition != state.partitions.end() && !partition->second.tasks.records.empty()) {
     const auto& records = partition->second.tasks.records;
     v1::FanOutTask task;
-    if (task.ParseFromString(records[Chance(70) ? 0 : Below(static_cast<uint32_t>(records.size()))])) {
+    if (task.ParseFromString(
+            records[Chance(70) ? 0 : Below(static_cast<uint32_t>(records.size()))])) {
       return Append{task.chat_id(), task.msg_id(), task.author(), task.author_device(),
                     task.shared(),  task.own(),    uids,          Pick(names_.brokers)};
     }
   }
   const MsgId id = MakeMsgId(clock - Below(2000), Below(3));
-  return Append{Pick(names_.chats), id,   Chance(50) ? "" : Uid(), Pick(names_.devices),
-                JoinEntry(Template(2), id), JoinEntry(Template(2), id), uids, Pick(names_.brokers)};
+  return Append{Pick(names_.chats),
+                id,
+                Chance(50) ? "" : Uid(),
+                Pick(names_.devices),
+                JoinEntry(Template(2), id),
+                JoinEntry(Template(2), id),
+                uids,
+                Pick(names_.brokers)};
 }
 
 Call Generator::MakeCreate(int64_t clock) {
@@ -271,23 +296,29 @@ Call Generator::MakeSetting(int64_t clock) {
 
 Call Generator::MakeRead(const fake::HubState& state) {
   switch (Below(8)) {
-    case 0: return GetChat{Pick(names_.chats), Below(4), Chance(70)};
-    case 1: return GetReceipts{Uid(), Shuffled(names_.chats)};
-    case 2: return UserChats{Uid()};
-    case 3: return ListSessions{Pick(names_.brokers), Chance(50) ? "" : Uid() + ":", Below(4)};
+    case 0:
+      return GetChat{Pick(names_.chats), Below(4), Chance(70)};
+    case 1:
+      return GetReceipts{Uid(), Shuffled(names_.chats)};
+    case 2:
+      return UserChats{Uid()};
+    case 3:
+      return ListSessions{Pick(names_.brokers), Chance(50) ? "" : Uid() + ":", Below(4)};
     case 4: {
       const auto user = state.users.find(Uid());
       const uint64_t base = user == state.users.end() ? 0 : user->second.base;
       return ReadInbox{Uid(), base + Below(12), Below(20), Below(400)};
     }
-    case 5: return GetDevice{Uid(), Pick(names_.devices)};
+    case 5:
+      return GetDevice{Uid(), Pick(names_.devices)};
     case 6: {
       const uint32_t p = Partition();
       const Log log = Chance(50) ? Log::kJournal : Log::kTasks;
       if (Chance(50)) return ReadLog{log, SomePartitions(), 0, Below(20), Below(500)};
       return ReadLog{log, {p}, Below(40), 1 + Below(20), 1 + Below(500)};
     }
-    default: return GetPresence{Shuffled(names_.uids)};
+    default:
+      return GetPresence{Shuffled(names_.uids)};
   }
 }
 

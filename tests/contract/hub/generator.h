@@ -1,5 +1,5 @@
-// Random calls on a small world: most of them sensible for the state as it is, so that rare paths are
-// reached, and some not. Seeded; the same seed and the same fake give the same calls.
+// Random calls on a small world: most of them sensible for the state as it is, so that rare paths
+// are reached, and some not. Seeded; the same seed and the same fake give the same calls.
 #pragma once
 
 #include <cstdint>

@@ -55,7 +55,8 @@ class HubTest : public testing::TestWithParam<std::string> {
 
   static std::vector<std::string> Numbered(const std::string& prefix, int count) {
     std::vector<std::string> names;
-    for (int i = 0; i < count; ++i) names.push_back(prefix + (i < 10 ? "0" : "") + std::to_string(i));
+    for (int i = 0; i < count; ++i)
+      names.push_back(prefix + (i < 10 ? "0" : "") + std::to_string(i));
     return names;
   }
 
@@ -95,13 +96,27 @@ class HubTest : public testing::TestWithParam<std::string> {
     return Ask<SendReply>(s);
   }
   ChangeReply Create(const std::string& chat, const std::vector<std::string>& members) {
-    return Ask<ChangeReply>(CreateChat{chat, members.empty() ? "alice" : members[0], "phone", "title",
-                                       members, world_->clock(), {"created|", "|", "|"}, kB1});
+    return Ask<ChangeReply>(CreateChat{chat,
+                                       members.empty() ? "alice" : members[0],
+                                       "phone",
+                                       "title",
+                                       members,
+                                       world_->clock(),
+                                       {"created|", "|", "|"},
+                                       kB1});
   }
   UpdateChat MakeUpdate(const std::string& chat, const std::string& by, uint64_t version,
                         std::vector<std::string> add = {}, std::vector<std::string> remove = {}) {
-    return UpdateChat{chat,   by, "phone", version, std::nullopt, std::move(add), std::move(remove),
-                      world_->clock(), {"changed|", "|", "|"}, kB1};
+    return UpdateChat{chat,
+                      by,
+                      "phone",
+                      version,
+                      std::nullopt,
+                      std::move(add),
+                      std::move(remove),
+                      world_->clock(),
+                      {"changed|", "|", "|"},
+                      kB1};
   }
   LoginReply Login(const std::string& uid, const std::string& device = "phone",
                    const BrokerName& broker = kB1, uint64_t session = 1) {
@@ -137,7 +152,7 @@ class HubTest : public testing::TestWithParam<std::string> {
     return task;
   }
   hub::Append AppendOf(const v1::FanOutTask& task, std::vector<std::string> uids) {
-    return {task.chat_id(), task.msg_id(), task.author(),  task.author_device(),
+    return {task.chat_id(), task.msg_id(), task.author(),   task.author_device(),
             task.shared(),  task.own(),    std::move(uids), kB1};
   }
   Hidden::User HiddenUser(const std::string& uid) { return world_->ReadHidden().users[uid]; }
@@ -146,8 +161,11 @@ class HubTest : public testing::TestWithParam<std::string> {
   }
   std::string DumpAll() { return Dump(*world_, names_); }
 
-  Names names_{{"alice", "bob", "carol", "dave"}, {"phone", "tablet"}, {kGroup, kOther, kDirect},
-               {kB1, kB2}, 2};
+  Names names_{{"alice", "bob", "carol", "dave"},
+               {"phone", "tablet"},
+               {kGroup, kOther, kDirect},
+               {kB1, kB2},
+               2};
 
  private:
   std::unique_ptr<World> world_;
@@ -164,6 +182,6 @@ inline std::string Own(MsgId id, const std::string& text = "hello") {
 }  // namespace contract
 }  // namespace nightjar::hub
 
-#define NIGHTJAR_HUB_SUITE(Suite)                                                              \
+#define NIGHTJAR_HUB_SUITE(Suite)                                                               \
   INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(::nightjar::hub::contract::WorldKinds()), \
                            [](const auto& kind) { return kind.param; })

@@ -34,11 +34,13 @@ std::string Text(const PresenceState& v) {
 std::string Text(const TrimLog::Upto& v) {
   return fmt::format("p{} token {} upto {}", v.partition, v.token, v.upto);
 }
-std::string Text(const std::pair<std::string, MsgId>& v) { return v.first + ":" + IdText(v.second); }
+std::string Text(const std::pair<std::string, MsgId>& v) {
+  return v.first + ":" + IdText(v.second);
+}
 std::string Text(const ChatRecord& v) {
-  return fmt::format("{{{} direct={} title={} at={} by={} last={} version={} n={}}}", v.chat, v.direct,
-                     Text(v.title), v.created_ms, v.created_by, IdText(v.last_msg_id), v.version,
-                     v.member_count);
+  return fmt::format("{{{} direct={} title={} at={} by={} last={} version={} n={}}}", v.chat,
+                     v.direct, Text(v.title), v.created_ms, v.created_by, IdText(v.last_msg_id),
+                     v.version, v.member_count);
 }
 std::string Text(const std::vector<bool>& values) {
   std::string text = "[";

@@ -1,12 +1,14 @@
-// The fake and a real server, led through the same random calls: every reply must be the same, and so
-// must the state.
+// The fake and a real server, led through the same random calls: every reply must be the same, and
+// so must the state.
 //
-// A failing seed is printed; NIGHTJAR_HUB_SEED=<seed> replays it alone, comparing the state after every
-// step. NIGHTJAR_HUB_SEEDS=<n> runs more of them than usual.
+// A failing seed is printed; NIGHTJAR_HUB_SEED=<seed> replays it alone, comparing the state after
+// every step. NIGHTJAR_HUB_SEEDS=<n> runs more of them than usual.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <tuple>
 
 #include "tests/contract/hub/fake_world.h"
@@ -18,7 +20,7 @@ namespace nightjar::hub::contract {
 
 namespace {
 
-constexpr uint64_t kSeeds = 60;
+constexpr uint64_t kSeeds = 40;
 constexpr int kSteps = 150;
 
 std::string MixName(Mix mix) {
@@ -33,6 +35,12 @@ std::string MixName(Mix mix) {
       return "Sessions";
   }
   return "?";
+}
+
+Bounds BoundsOf(Mix mix) {
+  if (mix == Mix::kFanOut) return {2, 60, 6};
+  if (mix == Mix::kWindows) return {3, 10'000, 8};
+  return {3, mix == Mix::kEverything ? 25u : 60u, 8};
 }
 
 std::vector<std::string> RealKinds() {
@@ -70,16 +78,16 @@ std::string Difference(const std::string& a, const std::string& b) {
 
 class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
  protected:
-  // One seed. False: they differ, and the failure is told. Step by step, the state is compared after
-  // each; else calls between two movements of the clock are under way together, and the state is
-  // compared at the end.
+  // One seed. False: they differ, and the failure is told. Step by step, the state is compared
+  // after each; else calls between two movements of the clock are under way together, and the state
+  // is compared at the end.
   bool Run(uint64_t seed, bool step_by_step) {
     fake_->Reset();
     real_->Reset();
     fake_->SetClock(kStartMs);
     real_->SetClock(kStartMs);
     Generator generator(seed, mix_, bounds_);
-    std::vector<Call> calls;       // done on the fake, not yet on the real one
+    std::vector<Call> calls;  // done on the fake, not yet on the real one
     std::vector<Reply> expected;
     const auto catch_up = [&](int step) {
       const auto replies = real_->DoAll(calls);
@@ -144,8 +152,7 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
   void SetUp() override {
     const auto& [kind, mix] = GetParam();
     mix_ = mix;
-    bounds_ = mix == Mix::kFanOut ? Bounds{2, 60, 6} : Bounds{3, 60, 8};
-    if (mix == Mix::kWindows) bounds_.journal_max = 10'000;
+    bounds_ = BoundsOf(mix);
     fake_ = std::make_unique<FakeWorld>(bounds_);
     real_ = MakeWorld(kind, bounds_);
   }
@@ -166,6 +173,108 @@ TEST_P(RandomTest, SameRepliesSameState) {
     if (Run(seed, false)) continue;
     Run(seed, true);  // once more, to find the first step after which the states differ
     return;
+  }
+}
+
+// What a reply was, as far as it says that a path was taken.
+struct Path {
+  std::string operator()(const SendReply& r) const {
+    return fmt::format("send {}{}", static_cast<int>(r.outcome), r.task ? " task" : "");
+  }
+  std::string operator()(const ChangeReply& r) const {
+    return fmt::format("change {}{}", static_cast<int>(r.outcome), r.task ? " task" : "");
+  }
+  std::string operator()(const AckReply& r) const {
+    return fmt::format("ack {}{}", static_cast<int>(r.outcome), r.moved.empty() ? "" : " moved");
+  }
+  std::string operator()(const LoginReply& r) const {
+    return fmt::format("login{}{}{}", r.resync ? " resync" : "",
+                       r.previous_broker.empty() ? "" : " takeover", r.online ? " online" : "");
+  }
+  std::string operator()(const LogoutReply& r) const {
+    return fmt::format("logout{}{}", r.removed ? " removed" : "", r.routes == 0 ? " last" : "");
+  }
+  std::string operator()(const SetPresenceReply& r) const {
+    return fmt::format("presence{}{}", r.changed ? " changed" : "", r.state.online ? " on" : "");
+  }
+  std::string operator()(const TrimLogReply& r) const {
+    return std::count(r.held.begin(), r.held.end(), true) > 0 ? "trim held" : "trim";
+  }
+  std::string operator()(const LeaseReply& r) const {
+    return std::count(r.tokens.begin(), r.tokens.end(), 0u) > 0 ? "lease refused" : "lease";
+  }
+  std::string operator()(const Failure& r) const {
+    return fmt::format("failure {}", static_cast<int>(r.kind));
+  }
+  std::string operator()(const AppendReply& r) const {
+    return r.deliveries.empty() ? "append" : "append delivered";
+  }
+  std::string operator()(const auto&) const { return ""; }
+};
+
+std::string PathOf(const Call& call, const Reply& reply) {
+  const std::string prefix = std::holds_alternative<CreateChat>(call) ? "create: " : "";
+  return prefix + std::visit(Path{}, reply);
+}
+
+// The random calls reach what they are for; else the comparison above proves little.
+TEST(GeneratorTest, ReachesEveryOutcome) {
+  std::set<std::string> paths;
+  for (const Mix mix : {Mix::kEverything, Mix::kWindows, Mix::kFanOut, Mix::kSessions}) {
+    FakeWorld fake(BoundsOf(mix));
+    for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+      fake.Reset();
+      fake.SetClock(kStartMs);
+      Generator generator(seed, mix, BoundsOf(mix));
+      for (int i = 0; i < kSteps; ++i) {
+        const Step step = generator.Next(fake.state(), fake.clock());
+        fake.Advance(step.advance_ms);
+        if (step.raise_epoch) fake.RaiseEpoch();
+        paths.insert(PathOf(step.call, fake.Do(step.call)));
+      }
+    }
+  }
+  for (const char* path : {"send 0",
+                           "send 0 task",
+                           "send 1",
+                           "send 2",
+                           "send 3",
+                           "send 4",
+                           "send 6",
+                           "create: change 0",
+                           "create: change 0 task",
+                           "create: change 1",
+                           "create: change 3",
+                           "create: change 4",
+                           "change 0",
+                           "change 0 task",
+                           "change 2",
+                           "change 3",
+                           "change 4",
+                           "ack 0",
+                           "ack 0 moved",
+                           "ack 1",
+                           "ack 2",
+                           "ack 3",
+                           "login",
+                           "login resync",
+                           "login takeover",
+                           "login online",
+                           "login takeover online",
+                           "logout",
+                           "logout removed",
+                           "logout removed last",
+                           "presence",
+                           "presence changed",
+                           "presence changed on",
+                           "trim",
+                           "trim held",
+                           "lease",
+                           "lease refused",
+                           "failure 1",
+                           "append",
+                           "append delivered"}) {
+    EXPECT_TRUE(paths.count(path)) << path;
   }
 }
 

@@ -22,10 +22,12 @@ TEST_P(SendTest, FirstMessageCreatesDirectChat) {
   EXPECT_EQ(chat.record.last_msg_id, reply.msg_id);
   EXPECT_EQ(chat.record.version, 1u);
   EXPECT_EQ(chat.record.member_count, 2u);
-  EXPECT_EQ(chat.members, (std::vector<Member>{{"alice", reply.msg_id, 0}, {"bob", reply.msg_id, 0}}));
+  EXPECT_EQ(chat.members,
+            (std::vector<Member>{{"alice", reply.msg_id, 0}, {"bob", reply.msg_id, 0}}));
   EXPECT_EQ(Inbox("alice").entries, std::vector<std::string>{Shared(reply.msg_id)});
   EXPECT_EQ(Inbox("bob").entries, std::vector<std::string>{Own(reply.msg_id)});
-  EXPECT_EQ(ReadAllOf(Log::kJournal, P(kDirect)).records, std::vector<std::string>{Own(reply.msg_id)});
+  EXPECT_EQ(ReadAllOf(Log::kJournal, P(kDirect)).records,
+            std::vector<std::string>{Own(reply.msg_id)});
 }
 
 TEST_P(SendTest, LaterMessageLeavesTheRecord) {

@@ -1,4 +1,5 @@
-// The hub on a real server. What no call shows is read from its keys, as docs/hub.md describes them.
+// The hub on a real server. What no call shows is read from its keys, as docs/hub.md describes
+// them.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -36,7 +37,8 @@ TestRedis& Server(const std::string& program) {
   return *server;
 }
 
-// All keys of the server with what they hold, in one command: each a counted list of counted strings.
+// All keys of the server with what they hold, in one command: each a counted list of counted
+// strings.
 const char* const kReadAll = R"lua(
 local out = {}
 local function put(s) out[#out + 1] = #s .. ':' .. s end
@@ -111,7 +113,8 @@ void ReadUser(const Values& fields, Hidden::User& user) {
     } else if (field == "tl") {
       for (size_t at = 0; at < value.size();) {
         const size_t end = value.find('\n', at), space = value.rfind(' ', end);
-        user.tails[value.substr(at, space - at)] = std::stoull(value.substr(space + 1, end - space));
+        user.tails[value.substr(at, space - at)] =
+            std::stoull(value.substr(space + 1, end - space));
         at = end + 1;
       }
     } else if (TakePrefix(field, "a:")) {

@@ -54,11 +54,13 @@ TEST_P(TaskTest, AppendInterruptedAndResumedByAnother) {
   const uint64_t second = TakeLease(Role::kFanOut, "two", p);
   EXPECT_GT(second, first);
   Do(AppendOf(TaskAt(kGroup, 0), people_));
-  EXPECT_EQ(Ask<TrimLogReply>(TrimLog{Log::kTasks, {{p, second, 1}}}).held, std::vector<bool>{true});
+  EXPECT_EQ(Ask<TrimLogReply>(TrimLog{Log::kTasks, {{p, second, 1}}}).held,
+            std::vector<bool>{true});
   // The first one wakes: it repeats its work and its trim, both without effect.
   Send(kGroup, "u00", 1);
   Do(AppendOf(task, people_));
-  EXPECT_EQ(Ask<TrimLogReply>(TrimLog{Log::kTasks, {{p, first, 2}}}).held, std::vector<bool>{false});
+  EXPECT_EQ(Ask<TrimLogReply>(TrimLog{Log::kTasks, {{p, first, 2}}}).held,
+            std::vector<bool>{false});
   for (const auto& uid : people_) EXPECT_EQ(Head(uid), 1u) << uid;
   const auto left = ReadAllOf(Log::kTasks, p);
   EXPECT_EQ(left.first, 1u);
@@ -99,7 +101,8 @@ TEST_P(TaskTest, AuthorGetsOwnOrNothing) {
   const auto second = Send(kGroup, "u02", 1);
   append = AppendOf(TaskAt(kGroup, 2), {"u03", "u02", "u01"});
   EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 2}, {"u01", 1}}));
-  EXPECT_EQ(Inbox("u02").entries, (std::vector<std::string>{Shared(sent.msg_id), Own(second.msg_id)}));
+  EXPECT_EQ(Inbox("u02").entries,
+            (std::vector<std::string>{Shared(sent.msg_id), Own(second.msg_id)}));
   EXPECT_FALSE(IsDue("u02"));
   EXPECT_TRUE(IsDue("u03"));
 }
@@ -108,9 +111,9 @@ TEST_P(TaskTest, WhileATaskIsOpenNothingOvertakesIt) {
   Create(kGroup, Numbered("u", 9));
   const uint32_t p = P(kGroup);
   auto update = MakeUpdate(kGroup, "u00", 1, {}, {"u08", "u07", "u06", "u05"});
-  EXPECT_TRUE(Ask<ChangeReply>(update).task);          // the creation is not fanned out yet
-  EXPECT_TRUE(SendGroup(kGroup, "u00", 1).task);       // five members, but two tasks are open
-  EXPECT_FALSE(Send(kDirect, "alice", 1).task);        // another chat
+  EXPECT_TRUE(Ask<ChangeReply>(update).task);     // the creation is not fanned out yet
+  EXPECT_TRUE(SendGroup(kGroup, "u00", 1).task);  // five members, but two tasks are open
+  EXPECT_FALSE(Send(kDirect, "alice", 1).task);   // another chat
   const uint64_t token = TakeLease(Role::kFanOut, "one", p);
   Do(TrimLog{Log::kTasks, {{p, token, 2}}});
   EXPECT_TRUE(SendGroup(kGroup, "u00", 2).task);

@@ -79,7 +79,7 @@ TEST_P(WindowTest, TheSeventeenthDeviceRaisesTheFloor) {
   EXPECT_EQ(From(devices[0], 51).outcome, Sent::kBelowWindow);   // the floor is the user's
   EXPECT_EQ(From(devices[0], 101).outcome, Sent::kBelowWindow);
   EXPECT_EQ(From(devices[0], 102).outcome, Sent::kAccepted);
-  EXPECT_EQ(Send(kDirect, "bob", 1).outcome, Sent::kAccepted);   // the other user's is another
+  EXPECT_EQ(Send(kDirect, "bob", 1).outcome, Sent::kAccepted);  // the other user's is another
   EXPECT_EQ(world().ReadHidden().chats[kDirect].floors["alice"], 101u);
 
   // The forgotten one may send again above the floor; the next longest silent one goes.

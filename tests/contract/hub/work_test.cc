@@ -5,8 +5,8 @@ namespace nightjar::hub::contract {
 
 class WorkTest : public HubTest {
  protected:
-  std::vector<uint64_t> Tokens(Role role, const std::string& owner, std::vector<uint32_t> partitions,
-                               int64_t ttl = 5000) {
+  std::vector<uint64_t> Tokens(Role role, const std::string& owner,
+                               std::vector<uint32_t> partitions, int64_t ttl = 5000) {
     return Ask<LeaseReply>(Lease{role, owner, std::move(partitions), ttl}).tokens;
   }
   std::vector<bool> Trim(Log log, std::vector<TrimLog::Upto> upto) {
@@ -17,9 +17,7 @@ class WorkTest : public HubTest {
 };
 NIGHTJAR_HUB_SUITE(WorkTest);
 
-TEST_P(WorkTest, Info) {
-  EXPECT_EQ(Ask<InfoReply>(hub::Info{}), (InfoReply{1, 2, 1}));
-}
+TEST_P(WorkTest, Info) { EXPECT_EQ(Ask<InfoReply>(hub::Info{}), (InfoReply{1, 2, 1})); }
 
 TEST_P(WorkTest, LeasesAreTakenRenewedAndGivenBack) {
   EXPECT_EQ(Tokens(Role::kPersist, "one", {0, 1}), (V{1, 1}));
@@ -51,14 +49,15 @@ TEST_P(WorkTest, TrimsNeedTheToken) {
   EXPECT_EQ(fan_out, token);
   EXPECT_EQ(Trim(Log::kJournal, {{0, token + 1, 5}}), Held{false});
   EXPECT_EQ(Trim(Log::kJournal, {{0, token, 2}}), Held{true});
-  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 2}}), Held{true});   // repeated: nothing
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 2}}), Held{true});  // repeated: nothing
   EXPECT_EQ(Trim(Log::kJournal, {{0, token, 1}}), Held{true});
   EXPECT_EQ(ReadAllOf(Log::kJournal, 0).first, 2u);
   EXPECT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 3u);
   world().Advance(5000);
   EXPECT_EQ(Trim(Log::kJournal, {{0, token, 4}}), Held{false});  // expired
   const uint64_t next = TakeLease(Role::kPersist, "two", 0);
-  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 4}, {0, next, 3}, {0, 0, 9}}), (Held{false, true, false}));
+  EXPECT_EQ(Trim(Log::kJournal, {{0, token, 4}, {0, next, 3}, {0, 0, 9}}),
+            (Held{false, true, false}));
   EXPECT_EQ(Trim(Log::kJournal, {{0, next, 1'000'000}}), Held{true});  // to the end, not beyond
   EXPECT_TRUE(ReadAllOf(Log::kJournal, 0).records.empty());
   Send(kDirect, "alice", 6);
@@ -121,7 +120,8 @@ TEST_P(WorkTest, ReadLogOverPartitions) {
   }
   const auto read = [&](uint32_t bytes) {
     V taken;
-    for (const auto& s : Ask<ReadLogReply>(ReadLog{Log::kJournal, {7, 6, 5, 4, 0, 2}, 0, 9, bytes}).slices) {
+    for (const auto& s :
+         Ask<ReadLogReply>(ReadLog{Log::kJournal, {7, 6, 5, 4, 0, 2}, 0, 9, bytes}).slices) {
       taken.push_back(s.partition);
       taken.push_back(s.records.size());
     }
@@ -169,6 +169,16 @@ TEST_P(WorkTest, DeadLettersAreKept) {
   EXPECT_EQ(dead, (std::vector<std::string>{"5 why rec\\x00ord", "6  "}));
 }
 
+TEST_P(WorkTest, DeadLettersAtTheirBoundAreRefused) {
+  const std::vector<Call> many(10'000, PutDeadLetter{0, "record", "why", 5});
+  for (const Reply& reply : world().DoAll(many)) ASSERT_EQ(reply, Reply{Done{}});
+  const Reply full = Do(many[0]);
+  ASSERT_TRUE(std::holds_alternative<Failure>(full)) << Print(full);
+  EXPECT_EQ(std::get<Failure>(full).kind, Failure::Kind::kFull);
+  EXPECT_EQ(Do(PutDeadLetter{1, "record", "why", 5}), Reply{Done{}});
+  EXPECT_EQ(world().ReadHidden().partitions[0].dead.size(), 10'000u);
+}
+
 // A hub that repeats calls after a reconnect, or a caller that lost the reply: the second time the
 // state stays as it is.
 TEST_P(WorkTest, RepeatsChangeNothing) {
@@ -181,8 +191,14 @@ TEST_P(WorkTest, RepeatsChangeNothing) {
   const std::vector<Call> calls = {
       MakeSend(kDirect, "alice", 2),
       AppendOf(TaskAt(kOther, 0), Numbered("u", 9)),
-      CreateChat{GroupChatId("bob", "phone", "r"), "bob", "phone", "t", {"bob", "carol"}, kStartMs,
-                 {"c", "", ""}, kB1},
+      CreateChat{GroupChatId("bob", "phone", "r"),
+                 "bob",
+                 "phone",
+                 "t",
+                 {"bob", "carol"},
+                 kStartMs,
+                 {"c", "", ""},
+                 kB1},
       MakeUpdate(kGroup, "alice", 1, {"carol"}, {"bob"}),
       hub::Login{"bob", "phone", kB1, 5, kStartMs, "Bob", "b@x"},
       Tail{"bob", kB1, 2},
@@ -201,7 +217,8 @@ TEST_P(WorkTest, RepeatsChangeNothing) {
     const std::string once = DumpAll();
     Do(call);
     EXPECT_EQ(DumpAll(), once) << Print(call);
-    // The dump sees that the first one did something (renewing a lease at the same instant does not).
+    // The dump sees that the first one did something (renewing a lease at the same instant does
+    // not).
     if (!std::holds_alternative<Lease>(call)) {
       EXPECT_NE(before, once) << Print(call);
     }

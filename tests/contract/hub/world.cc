@@ -21,8 +21,10 @@ std::string Hidden::Text() const {
       line += fmt::format("\n    device {} acked={} seen={} route='{}'", name, device.acked,
                           device.last_seen, device.route);
     }
-    for (const auto& [broker, count] : user.tails) line += fmt::format("\n    tail {} {}", broker, count);
-    for (const auto& [key, value] : user.other) line += fmt::format("\n    {}={}", key, Escape(value));
+    for (const auto& [broker, count] : user.tails)
+      line += fmt::format("\n    tail {} {}", broker, count);
+    for (const auto& [key, value] : user.other)
+      line += fmt::format("\n    {}={}", key, Escape(value));
     if (!line.empty()) text += fmt::format("  user {}:{}\n", uid, line);
   }
   for (const auto& [id, chat] : chats) {
@@ -32,16 +34,20 @@ std::string Hidden::Text() const {
       line += fmt::format("\n    window {}:", sender);
       for (const auto& [client, msg] : window) line += fmt::format(" {}->{}", client, IdText(msg));
     }
-    for (const auto& [uid, floor] : chat.floors) line += fmt::format("\n    floor {} {}", uid, floor);
+    for (const auto& [uid, floor] : chat.floors)
+      line += fmt::format("\n    floor {} {}", uid, floor);
     if (!line.empty()) text += fmt::format("  chat {}:{}\n", id, line);
   }
   for (const auto& [p, partition] : partitions) {
     std::string line;
     if (partition.journal_base) line += fmt::format(" journal_base={}", partition.journal_base);
     if (partition.tasks_base) line += fmt::format(" tasks_base={}", partition.tasks_base);
-    for (const auto& [uid, since] : partition.due) line += fmt::format("\n    due {} {}", uid, since);
-    for (const auto& [role, token] : partition.tokens) line += fmt::format("\n    tokens {} {}", role, token);
-    for (const auto& [role, lease] : partition.leases) line += fmt::format("\n    lease {} {}", role, lease);
+    for (const auto& [uid, since] : partition.due)
+      line += fmt::format("\n    due {} {}", uid, since);
+    for (const auto& [role, token] : partition.tokens)
+      line += fmt::format("\n    tokens {} {}", role, token);
+    for (const auto& [role, lease] : partition.leases)
+      line += fmt::format("\n    lease {} {}", role, lease);
     for (const auto& letter : partition.dead) line += fmt::format("\n    dead {}", letter);
     if (!line.empty()) text += fmt::format("  partition {}:{}\n", p, line);
   }

@@ -12,8 +12,8 @@
 
 namespace nightjar::hub::contract {
 
-// Small, so that bounds are reached soon. The inbox's is the same in all tests of one program: it is
-// written into the library of functions.
+// Small, so that bounds are reached soon. The inbox's is the same in all tests of one program: it
+// is written into the library of functions.
 inline constexpr size_t kInboxBound = 20;
 inline constexpr int64_t kStartMs = 1'700'000'000'000;
 
@@ -23,8 +23,8 @@ struct Bounds {
   size_t tasks_max = 1000;
 };
 
-// What no call shows, read from where it is kept. Empty values are left out, so that "never written"
-// and "written and taken back" are the same.
+// What no call shows, read from where it is kept. Empty values are left out, so that "never
+// written" and "written and taken back" are the same.
 struct Hidden {
   struct Device {
     uint64_t acked = 0;
@@ -35,7 +35,7 @@ struct Hidden {
     uint64_t base = 0, owed = 0;
     std::vector<MsgId> inbox;  // ids kept with the entries
     std::map<std::string, Device> devices;
-    std::string known;                         // the devices, as they became known, "phone,tablet,"
+    std::string known;  // the devices, as they became known, "phone,tablet,"
     std::map<std::string, uint64_t> tails;
     std::map<std::string, std::string> other;  // name, email, push, mutes
   };
@@ -47,8 +47,8 @@ struct Hidden {
   struct Partition {
     uint64_t journal_base = 0, tasks_base = 0;
     std::map<std::string, int64_t> due;
-    std::map<std::string, uint64_t> tokens;    // role -> newest token
-    std::map<std::string, std::string> leases; // role -> "token expires owner", those that hold
+    std::map<std::string, uint64_t> tokens;     // role -> newest token
+    std::map<std::string, std::string> leases;  // role -> "token expires owner", those that hold
     std::vector<std::string> dead;
   };
   std::map<std::string, User> users;
