@@ -62,11 +62,17 @@ void OnOnlineTimer(State& s, SessionId id) {
 
 void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply) {
   if (reply.routes > 0 || !reply.online) return;
-  s.timers.Add(s.now.mono_ms + s.config.offline_after_ms, TimerKind::kOffline, 0,
-               call.uid + kOfBroker + call.broker);
+  const int64_t over = s.now.mono_ms + s.config.offline_after_ms;
+  std::string who = call.uid + kOfBroker + call.broker;
+  s.graces[who] = over;
+  s.timers.Add(over, TimerKind::kOffline, 0, std::move(who));
 }
 
 void OnOfflineTimer(State& s, const std::string& who) {
+  // Who came back and left again has a later one.
+  const auto grace = s.graces.find(who);
+  if (grace == s.graces.end() || grace->second > s.now.mono_ms) return;
+  s.graces.erase(grace);
   const size_t blank = who.find(kOfBroker);
   Set(s, who.substr(0, blank), false, who.substr(blank + 1));
 }

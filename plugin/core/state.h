@@ -121,6 +121,7 @@ struct State {
   std::unordered_map<uint64_t, StoreWait> store; // by attempt
   uint64_t last_attempt = 0;
   std::unordered_map<std::string, std::vector<Watcher>> watchers;  // by uid watched
+  std::unordered_map<std::string, int64_t> graces;  // who has just left -> when that will show
   std::set<std::pair<int64_t, SessionId>> expiries;  // by whole second
   FanOutState fan_out;
   SweepState sweep;

@@ -189,6 +189,7 @@ bool World::Logged(const std::string& part) const {
 
 void World::Advance(int64_t ms) {
   const int64_t end = now_.mono_ms + ms;
+  RunHub();
   while (now_.mono_ms < end) {
     const int64_t next = std::clamp(engine_->NextDeadline(), now_.mono_ms + 1, end);
     now_.unix_ms += next - now_.mono_ms;

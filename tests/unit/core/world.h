@@ -31,9 +31,9 @@ class World {
   // ---- the broker's side
   struct Connecting {
     bool clean = true;
-    std::string user;       // empty: the uid
-    std::string token;      // empty: a good one
-    std::string pinned;     // device the token is for
+    std::string user = {};    // empty: the uid
+    std::string token = {};   // empty: a good one
+    std::string pinned = {};  // device the token is for
     bool service = false;
     int64_t ttl_ms = int64_t{24} * 3600 * 1000;
   };
