@@ -8,6 +8,13 @@
 namespace nightjar::persist {
 namespace {
 
+void Tell(Say::Level level, std::string text, Actions& out) {
+  Say say;
+  say.level = level;
+  say.text = std::move(text);
+  out.emplace_back(std::move(say));
+}
+
 // What went wrong with a call, if anything.
 const hub::Failure* FailureOf(const hub::Reply& reply) { return std::get_if<hub::Failure>(&reply); }
 
@@ -100,8 +107,8 @@ void JournalConsumer::OnLeases(const hub::Reply& reply, int64_t now_ms, Actions&
   if (leases == nullptr || leases->tokens.size() != held_.size()) {
     const hub::Failure* failure = FailureOf(reply);
     if (!hub_away_) {
-      out.push_back(Say{Say::Level::kWarn, "leases not renewed: " +
-                                               (failure ? failure->message : "odd answer")});
+      Tell(Say::Level::kWarn, "leases not renewed: " + (failure ? failure->message : "odd answer"),
+           out);
     }
     hub_away_ = true;
     return;
@@ -113,7 +120,7 @@ void JournalConsumer::OnLeases(const hub::Reply& reply, int64_t now_ms, Actions&
   }
   const uint32_t after = held(now_ms);
   if (after != before || !leased_once_) {
-    out.push_back(Say{Say::Level::kInfo, fmt::format("leases held={} of={}", after, held_.size())});
+    Tell(Say::Level::kInfo, fmt::format("leases held={} of={}", after, held_.size()), out);
   }
   if (after > before) next_round_ms_ = failing_ ? next_round_ms_ : now_ms;
   leased_once_ = true;
@@ -208,9 +215,10 @@ void JournalConsumer::LayAsideNext(Actions& out) {
     return;
   }
   const DeadLetter& dead = batch_.dead()[laid_aside_];
-  out.push_back(Say{Say::Level::kError,
-                    fmt::format("dead letter partition={} bytes={} reason=\"{}\"", dead.partition,
-                                dead.record.size(), dead.reason)});
+  Tell(Say::Level::kError,
+       fmt::format("dead letter partition={} bytes={} reason=\"{}\"", dead.partition,
+                   dead.record.size(), dead.reason),
+       out);
   hub::PutDeadLetter put;
   put.partition = dead.partition;
   put.record = dead.record;
@@ -228,7 +236,7 @@ void JournalConsumer::OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, 
   }
   if (refused > 0) {
     counters_.fenced += refused;
-    out.push_back(Say{Say::Level::kWarn, fmt::format("leases lost={} before the trim", refused)});
+    Tell(Say::Level::kWarn, fmt::format("leases lost={} before the trim", refused), out);
   }
   ++counters_.rounds;
   counters_.stored += batch_.size() - batch_.dead().size();
@@ -237,7 +245,7 @@ void JournalConsumer::OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, 
 }
 
 void JournalConsumer::EndRound(int64_t now_ms, Actions& out) {
-  if (failing_) out.push_back(Say{Say::Level::kInfo, "storing again"});
+  if (failing_) Tell(Say::Level::kInfo, "storing again", out);
   failing_ = false;
   backoff_.Reset();
   next_round_ms_ = batch_.backlog() ? now_ms : now_ms + poll_ms_;
@@ -249,8 +257,7 @@ void JournalConsumer::FailRound(const std::string& why, Say::Level level, int64_
                                 Actions& out) {
   ++counters_.failures;
   const int64_t wait_ms = backoff_.NextMs();
-  out.push_back(Say{level, fmt::format("not stored, the journal keeps it, retry_ms={}: {}", wait_ms,
-                                       why)});
+  Tell(level, fmt::format("not stored, the journal keeps it, retry_ms={}: {}", wait_ms, why), out);
   failing_ = true;
   next_round_ms_ = now_ms + wait_ms;
   batch_ = Batch();  // nothing is held in memory meanwhile

@@ -48,7 +48,7 @@ class JournalConsumer {
     int64_t lease_ttl_ms = 5000;
     uint32_t read_count = 1024;     // of one partition in a round
     uint32_t read_bytes = 1 << 20;  // of a round
-    int64_t poll_ms = 150;          // while something comes; back to back while there is a backlog
+    int64_t poll_ms = 200;          // while something comes; back to back while there is a backlog
     int64_t idle_poll_ms = 1000;    // what poll_ms grows to when nothing comes
     int64_t retry_first_ms = 100;
     int64_t retry_cap_ms = 5000;

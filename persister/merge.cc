@@ -16,7 +16,7 @@ void NewestWins(T& into, const T& from) {
 }  // namespace
 
 void Merge(ChatMeta& into, const ChatMeta& from) {
-  into.set_last_msg_id(std::max(into.last_msg_id(), from.last_msg_id()));
+  into.set_last_change_id(std::max(into.last_change_id(), from.last_change_id()));
   if (from.first_id() != 0 && (into.first_id() == 0 || from.first_id() < into.first_id())) {
     into.set_first_id(from.first_id());
     into.set_created_ms(from.created_ms());

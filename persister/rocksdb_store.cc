@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "common/wire/names.h"
 #include "persister/merge.h"
@@ -18,7 +19,7 @@ using storage::Kind;
 
 namespace {
 
-constexpr size_t kDirectKnownMost = 65'536;
+constexpr size_t kKnownMost = 65'536;
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
@@ -84,10 +85,11 @@ class RocksDbStore::Batch {
   }
 
   rocksdb::Status Write() {
-    for (const std::string& chat : new_direct_) {
-      const auto name = ParseChatId(chat);
-      AddUserChat(name->low, chat);
-      AddUserChat(name->high, chat);
+    for (const auto& [chat, meta] : metas_) {
+      if (const auto name = ParseChatId(chat); name && name->direct) {
+        AddUserChat(name->low, chat);
+        AddUserChat(name->high, chat);
+      }
     }
     for (const std::string& key : user_chats_) batch_.Put(store_.users_, key, rocksdb::Slice());
     for (const auto& [chat, meta] : metas_) {
@@ -101,7 +103,9 @@ class RocksDbStore::Batch {
     rocksdb::WriteOptions options;
     options.sync = true;
     const rocksdb::Status status = store_.db_->Write(options, &batch_);
-    if (status.ok()) store_.RememberDirect({new_direct_.begin(), new_direct_.end()});
+    if (status.ok()) {
+      for (const auto& [chat, meta] : metas_) store_.Remember(chat, meta.first_id());
+    }
     return status;
   }
 
@@ -130,16 +134,15 @@ class RocksDbStore::Batch {
     const std::string& chat = message.chat_id();
     const MsgId id = message.msg_id();
     batch_.Put(store_.messages_, storage::MessageKey(chat, id), Bytes(message));
-    storage::ChatMeta& meta = metas_[chat];
-    meta.set_last_msg_id(std::max(meta.last_msg_id(), id));
-    if (chat[0] != 'd') return;
+    const bool direct = chat[0] == 'd';
+    if (store_.NothingNew(chat, direct, id)) return;
+    storage::ChatMeta& meta = metas_[chat];  // if only to say that the chat is there
     // A direct chat is made by its first message.
-    if (meta.first_id() == 0 || id < meta.first_id()) {
+    if (direct && (meta.first_id() == 0 || id < meta.first_id())) {
       meta.set_first_id(id);
       meta.set_created_ms(MsgIdMs(id));
       meta.set_created_by(message.author());
     }
-    if (!store_.DirectKnown(chat)) new_direct_.insert(chat);
   }
 
   void AddChange(const v1::ChatChange& change) {
@@ -147,7 +150,7 @@ class RocksDbStore::Batch {
     const MsgId id = change.msg_id();
     const bool created = change.kind() == v1::ChatChange::CREATED;
     storage::ChatMeta meta;
-    meta.set_last_msg_id(id);
+    meta.set_last_change_id(id);
     meta.set_first_id(id);
     // The creating change was written down before its id was known: the id says when.
     meta.set_created_ms(created ? MsgIdMs(id) : chat.created_ms());
@@ -186,7 +189,6 @@ class RocksDbStore::Batch {
   Rows<v1::PushRegistered> push_;
   Rows<v1::Muted> mutes_;
   std::unordered_set<std::string> user_chats_;
-  std::unordered_set<std::string> new_direct_;
 };
 
 Status RocksDbStore::Put(const std::vector<v1::JournalRecord>& records) {
@@ -208,15 +210,17 @@ Status RocksDbStore::Put(const std::vector<v1::JournalRecord>& records) {
   return Told(status, "write");
 }
 
-bool RocksDbStore::DirectKnown(const std::string& chat) {
-  std::lock_guard lock(direct_mutex_);
-  return direct_known_.contains(chat);
+bool RocksDbStore::NothingNew(const std::string& chat, bool direct, MsgId id) {
+  std::lock_guard lock(known_mutex_);
+  const auto known = known_.find(chat);
+  return known != known_.end() && (!direct || id >= known->second);
 }
 
-void RocksDbStore::RememberDirect(const std::vector<std::string>& chats) {
-  std::lock_guard lock(direct_mutex_);
-  if (direct_known_.size() + chats.size() > kDirectKnownMost) direct_known_.clear();
-  direct_known_.insert(chats.begin(), chats.end());
+void RocksDbStore::Remember(const std::string& chat, MsgId first) {
+  std::lock_guard lock(known_mutex_);
+  if (known_.size() >= kKnownMost) known_.clear();
+  const auto [known, fresh] = known_.try_emplace(chat, first);
+  if (!fresh) known->second = std::min(known->second, first);
 }
 
 // ---- reading ----------------------------------------------------------------------------------
@@ -258,6 +262,19 @@ Result<HistoryPage> RocksDbStore::History(const HistoryQuery& query) {
   return page;
 }
 
+Result<MsgId> RocksDbStore::NewestMessage(const std::string& chat) {
+  const std::string lower = storage::Prefix(chat);
+  const std::string upper = storage::After(lower);
+  const rocksdb::Slice upper_slice(upper);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper_slice;
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, messages_));
+  it->Seek(lower);
+  if (it->Valid()) return storage::MessageIdOf(View(it->key()));
+  if (!it->status().ok()) return Told(it->status(), "read");
+  return MsgId{0};
+}
+
 Result<std::optional<StoredChat>> RocksDbStore::ReadChat(const std::string& chat_id) {
   const std::string lower = storage::Prefix(chat_id);
   const std::string upper = storage::After(lower);
@@ -278,7 +295,7 @@ Result<std::optional<StoredChat>> RocksDbStore::ReadChat(const std::string& chat
       chat.title = meta.title();
       chat.created_ms = meta.created_ms();
       chat.created_by = meta.created_by();
-      chat.last_msg_id = meta.last_msg_id();
+      chat.last_msg_id = meta.last_change_id();
     } else if (row.kind == Kind::kMember) {
       storage::MemberSpan span;
       if (!Parse(it->value(), span)) return Damaged(dir_, "chats");
@@ -292,6 +309,9 @@ Result<std::optional<StoredChat>> RocksDbStore::ReadChat(const std::string& chat
   }
   if (!it->status().ok()) return Told(it->status(), "read");
   if (!found) return std::optional<StoredChat>();
+  auto newest = NewestMessage(chat_id);
+  if (!newest.ok()) return newest.status();
+  chat.last_msg_id = std::max(chat.last_msg_id, *newest);
   chat.chat_id = chat_id;
   if (const auto name = ParseChatId(chat_id); name && name->direct) {
     chat.direct = true;
@@ -317,7 +337,9 @@ Result<std::vector<std::pair<std::string, MsgId>>> RocksDbStore::ChatsOf(const s
     if (!status.ok()) return Told(status, "read");
     storage::ChatMeta meta;
     if (!Parse(bytes, meta)) return Damaged(dir_, "chats");
-    MsgId newest = meta.last_msg_id();
+    const auto message = NewestMessage(chat);
+    if (!message.ok()) return message.status();
+    MsgId newest = std::max<MsgId>(meta.last_change_id(), *message);
     status = db_->Get(rocksdb::ReadOptions(), chats_, storage::RowKey(chat, Kind::kMember, uid),
                       &bytes);
     if (status.ok()) {

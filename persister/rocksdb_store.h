@@ -10,7 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "persister/store.h"
@@ -48,9 +48,12 @@ class RocksDbStore : public Store {
   explicit RocksDbStore(std::string dir);
   Status Told(const rocksdb::Status& status, const char* doing) const;
 
-  // Direct chats whose two user rows are known to be written: spares two rows a message. Bounded.
-  bool DirectKnown(const std::string& chat);
-  void RememberDirect(const std::vector<std::string>& chats);
+  // Chats whose rows are known to be written, with the first id of direct ones: a further message then
+  // writes its own row and no other. Bounded; only spares work.
+  bool NothingNew(const std::string& chat, bool direct, MsgId id);
+  void Remember(const std::string& chat, MsgId first);
+  // Id of the newest message; 0: none.
+  Result<MsgId> NewestMessage(const std::string& chat);
 
   const std::string dir_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -59,8 +62,8 @@ class RocksDbStore : public Store {
   rocksdb::ColumnFamilyHandle* users_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   std::atomic<bool> write_failed_{false};  // the next Put asks RocksDB to resume first
-  std::mutex direct_mutex_;
-  std::unordered_set<std::string> direct_known_;
+  std::mutex known_mutex_;
+  std::unordered_map<std::string, MsgId> known_;
 };
 
 }  // namespace nightjar

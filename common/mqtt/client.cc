@@ -173,7 +173,8 @@ Status Client::State::Connect(int64_t& renew_at) {
     for (const auto& [filter, qos] : options.subscriptions) {
       auto token = client.subscribe(filter, qos);
       if (!token->wait_for(limit)) return {Code::kUnavailable, address + ": no SUBACK"};
-      for (const auto code : token->get_subscribe_response().get_reason_codes()) {
+      const auto response = token->get_subscribe_response();
+      for (const auto code : response.get_reason_codes()) {
         if (static_cast<int>(code) >= 0x80) {
           return {Code::kPermissionDenied, address + ": subscription refused: " + filter};
         }
