@@ -74,8 +74,11 @@ void Oracle::OnMessage(const DeviceKey& who, const MessageCame& came) {
   if (!seen.shown[message.chat_id()].insert(message.msg_id()).second) {
     Fault(Name(who) + " was shown " + id + " twice");
   }
-  const auto [text, first] = chat.seen_text.emplace(message.msg_id(), message.text());
-  if (!first && text->second != message.text()) Fault(id + " reads differently on two devices");
+  const auto [other, first] =
+      chat.seen.emplace(message.msg_id(), Fact{message.author(), "", message.text()});
+  if (!first && (other->second.text != message.text() || other->second.author != message.author())) {
+    Fault(id + " reads differently on two devices");
+  }
   const auto fact = chat.accepted.find(message.msg_id());
   if (fact != chat.accepted.end() &&
       (fact->second.author != message.author() || fact->second.text != message.text())) {
@@ -245,6 +248,15 @@ std::vector<std::string> Oracle::Faults(bool final) const {
     if (done || all.size() >= kMostFaults) return;
     all.push_back(author + " was never told that " + uid + " has " + Id(chat_id, msg_id));
   });
+  std::set<std::string> people;
+  for (const auto& [device, seen] : devices_) people.insert(device.first);
+  for (const auto& [chat_id, chat] : chats_) {
+    for (const auto& [msg_id, fact] : chat.seen) {
+      if (chat.accepted.contains(msg_id) || !people.contains(fact.author)) continue;
+      if (all.size() >= kMostFaults) return all;
+      all.push_back(Id(chat_id, msg_id) + " was shown, but never accepted from " + fact.author);
+    }
+  }
   return all;
 }
 

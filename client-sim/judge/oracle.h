@@ -2,7 +2,8 @@
 //   G1, G2  everything accepted reached every member's devices, exactly once as people see it;
 //   G3      every device got the messages of a chat in the order of their ids, and all saw the same;
 //   G5      a delivered mark moved only forward, and only after an acknowledgement; in the end all came;
-//   and the server never broke the protocol.
+//   and the server never broke the protocol. What people were shown must have been accepted from somebody,
+//   once: a message that nobody was told Accepted for is a repeat stored twice.
 //
 // Pure; one owner. Feed happenings in the order in which they happened (over all devices). Devices are
 // made known before the traffic starts; first version: it does not judge devices that appear later,
@@ -57,7 +58,7 @@ class Oracle {
   struct Chat {
     std::map<std::string, std::vector<Interval>> members;
     std::map<uint64_t, Fact> accepted;
-    std::map<uint64_t, std::string> seen_text;  // what anybody saw under an id
+    std::map<uint64_t, Fact> seen;  // what anybody was shown under an id (device unknown)
     std::map<std::string, std::set<uint64_t>> acked;  // uid -> ids acknowledged by one of the devices
     std::map<std::string, std::map<std::string, uint64_t>> marks;  // observer -> uid -> id
   };

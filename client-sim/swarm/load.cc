@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace nightjar::swarm {
@@ -67,20 +68,38 @@ Status LoadRun::Introduce() {
               " were accepted and " + std::to_string(received_all_) + " received"};
 }
 
-std::vector<int64_t> LoadRun::CpuNow() const {
-  std::vector<int64_t> cpu;
+LoadRun::Costs LoadRun::CostsNow() const {
+  Costs costs;
   for (const auto& process : options_.watched) {
     const auto usage = UsageOf(process.pid);
-    cpu.push_back(usage.ok() ? usage->cpu_us : 0);
+    costs.cpu_us.push_back(usage.ok() ? usage->cpu_us : 0);
   }
   const auto own = UsageOf(getpid());
-  cpu.push_back(own.ok() ? own->cpu_us : 0);
-  return cpu;
+  costs.own_us = own.ok() ? own->cpu_us : 0;
+  costs.machine_us = MachineBusyUs();
+  costs.handled = received_all_;
+  costs.bytes = swarm_.bytes_in() + swarm_.bytes_out();
+  return costs;
+}
+
+void LoadRun::Charge(const Costs& before, const Costs& after, LoadResult& result) const {
+  int64_t ours = after.own_us - before.own_us;
+  result.own_cpu_us = ours;
+  for (size_t i = 0; i < after.cpu_us.size(); ++i) {
+    result.cpu_us.push_back(after.cpu_us[i] - before.cpu_us[i]);
+    ours += result.cpu_us.back();
+  }
+  const double all = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN)) * 1e6 * result.seconds;
+  const int64_t others = after.machine_us - before.machine_us - ours;
+  result.others_share = std::max(0.0, static_cast<double>(others) / all);
+  result.handled = after.handled - before.handled;
+  result.bytes = after.bytes - before.bytes;
 }
 
 LoadResult LoadRun::Measure(int rate) {
   LoadResult result;
   result.rate = rate;
+  result.seconds = static_cast<double>(options_.seconds);
   const TrafficCounts before = traffic_->counts();
   const int64_t step = kSecond / rate;
   int64_t next = NanoNow() + step;
@@ -88,25 +107,17 @@ LoadResult LoadRun::Measure(int rate) {
   until_ns_ = from_ns_ + options_.seconds * kSecond;
   result_ = &result;
 
-  std::vector<int64_t> cpu;
-  uint64_t bytes = 0;
+  std::optional<Costs> costs;
   while (next < until_ns_) {
     const int64_t now = NanoNow();
-    if (cpu.empty() && now >= from_ns_) {
-      cpu = CpuNow();
-      bytes = swarm_.bytes_in() + swarm_.bytes_out();
-    }
+    if (!costs && now >= from_ns_) costs = CostsNow();
     for (; next <= now && next < until_ns_; next += step) {
       if (Measured(next)) ++result.intended;
       traffic_->Write(static_cast<uint32_t>(dice_.Below(swarm_.size())), next);
     }
     swarm_.Turn(std::min(traffic_->Timers(now), next));
   }
-  const std::vector<int64_t> cpu_after = CpuNow();
-  result.bytes = swarm_.bytes_in() + swarm_.bytes_out() - bytes;
-  result.seconds = static_cast<double>(options_.seconds);
-  for (size_t i = 0; i + 1 < cpu_after.size(); ++i) result.cpu_us.push_back(cpu_after[i] - cpu[i]);
-  result.own_cpu_us = cpu_after.back() - cpu.back();
+  if (costs) Charge(*costs, CostsNow(), result);
 
   TurnUntil(NanoNow() + kDrainLimit, [&] {
     return result.accepted >= result.intended && result.received >= result.intended &&

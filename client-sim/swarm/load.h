@@ -43,8 +43,10 @@ struct LoadResult {
   double seconds = 0;
   uint64_t intended = 0, accepted = 0, received = 0, delivered = 0;  // of the measured time
   Histogram accepted_ns, received_ns, delivered_ns;
+  uint64_t handled = 0;  // received within the measured time, whenever they were intended
   std::vector<int64_t> cpu_us;  // for each watched process, over the measured time
   int64_t own_cpu_us = 0;       // of the load generator
+  double others_share = 0;      // of the machine's CPU, what neither of them used: a busy machine
   TrafficCounts counts;         // over warm-up, measured time and drain
   uint64_t bytes = 0;           // TCP payload, both directions, over the measured time
 };
@@ -78,7 +80,13 @@ class LoadRun final : private Scoreboard {
   // Turns the loop until `until_ns` or `done()`.
   template <typename F>
   bool TurnUntil(int64_t until_ns, F&& done);
-  std::vector<int64_t> CpuNow() const;
+  struct Costs {
+    std::vector<int64_t> cpu_us;  // of each watched process
+    int64_t own_us = 0, machine_us = 0;
+    uint64_t handled = 0, bytes = 0;
+  };
+  Costs CostsNow() const;
+  void Charge(const Costs& before, const Costs& after, LoadResult& result) const;
 
   const LoadOptions& options_;
   std::unique_ptr<Traffic> traffic_;

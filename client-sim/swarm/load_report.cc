@@ -12,6 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr double kBusy = 0.1;  // of all cores
+
 double Ms(uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 
 Json Latencies(const Histogram& histogram) {
@@ -23,11 +25,12 @@ Json Latencies(const Histogram& histogram) {
 }
 
 Json RunJson(const LoadOptions& options, const LoadResult& result) {
-  const double messages = static_cast<double>(std::max<uint64_t>(result.intended, 1));
+  const double messages = static_cast<double>(std::max<uint64_t>(result.handled, 1));
   Json cpu = Json::object();
   double sum = 0;
   for (size_t i = 0; i < options.watched.size(); ++i) {
-    const double each = static_cast<double>(result.cpu_us[i]) / messages;
+    const int64_t cpu_us = i < result.cpu_us.size() ? result.cpu_us[i] : 0;
+    const double each = static_cast<double>(cpu_us) / messages;
     cpu[options.watched[i].name] = each;
     sum += each;
   }
@@ -41,6 +44,8 @@ Json RunJson(const LoadOptions& options, const LoadResult& result) {
           {"received", result.received},
           {"delivered", result.delivered},
           {"complete", complete},
+          {"handled_per_s", static_cast<double>(result.handled) / result.seconds},
+          {"others_cpu_share", result.others_share},
           {"cpu_us_per_message", cpu},
           {"cpu_us_per_message_sum", sum},
           {"load_cpu_us_per_message", static_cast<double>(result.own_cpu_us) / messages},
@@ -66,6 +71,10 @@ void Print(const LoadOptions& options, const Json& run) {
                            run["delivered"].get<uint64_t>());
   for (const auto& [name, us] : run["cpu_us_per_message"].items()) {
     std::cout << fmt::format("  CPU {:<12} {:7.1f} us a message\n", name, us.get<double>());
+  }
+  if (run["others_cpu_share"].get<double>() > kBusy) {
+    std::cout << fmt::format("  (other programs used {:.0f} % of the machine meanwhile: latencies say little)\n",
+                             run["others_cpu_share"].get<double>() * 100);
   }
   for (const char* what : {"send_accepted", "send_received", "send_delivered"}) {
     const auto& at = run[what];

@@ -30,6 +30,14 @@ Result<Usage> UsageOf(int pid) {
   return usage;
 }
 
+int64_t MachineBusyUs() {
+  std::ifstream file("/proc/stat");
+  std::string cpu;
+  int64_t user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
+  file >> cpu >> user >> nice >> system >> idle >> iowait >> irq >> softirq >> steal;
+  return (user + nice + system + irq + softirq + steal) * 1'000'000 / sysconf(_SC_CLK_TCK);
+}
+
 Result<Watched> ParseWatched(const std::string& text) {
   Watched watched;
   const size_t eq = text.find('=');

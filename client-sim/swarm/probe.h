@@ -22,6 +22,8 @@ struct Usage {
 
 // kNotFound if there is no such process.
 Result<Usage> UsageOf(int pid);
+// CPU time that the whole machine has spent working, all cores, whoever did it (steal included).
+int64_t MachineBusyUs();
 // "NAME=PID".
 Result<Watched> ParseWatched(const std::string& text);
 
