@@ -330,6 +330,7 @@ TEST_F(BrokerShellTest, StoppingTellsTheCoreAndTheHubIsDrained) {
   });
   // A hub that never answers: bounded by hub_drain_ms, then failed by the hub's own end.
   shell->Stop();
+  ASSERT_EQ(engine.events.size(), 4u);
   EXPECT_EQ(engine.events[1], "stopping");
   EXPECT_EQ(engine.events[2], "gone 1") << "the broker says nothing about it";
   EXPECT_EQ(engine.events[3], "replied 5 failure");
