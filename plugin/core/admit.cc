@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "common/wire/names.h"
 #include "plugin/core/tell.h"
@@ -76,17 +77,15 @@ Session* Connect(State& s, const ConnectAsked& event) {
   return session;
 }
 
-bool MayPublish(State& s, const PublishAsked& event) {
-  const Session* session = s.directory.Find(event.session);
-  if (session == nullptr || session->replaced) return false;
-  const Topic topic = ParseTopic(event.topic);
+bool MayPublish(const Session& session, const Topic& topic, std::string_view name) {
+  if (session.replaced) return false;
   switch (topic.kind) {
     case TopicKind::kSend:
     case TopicKind::kAck:
     case TopicKind::kRequest: return true;
     case TopicKind::kPresenceWill:
-      return topic.uid == *session->user->uid && topic.device == session->device;
-    case TopicKind::kService: return session->service && event.topic.starts_with("svc/reply/");
+      return topic.uid == *session.user->uid && topic.device == session.device;
+    case TopicKind::kService: return session.service && name.starts_with("svc/reply/");
     case TopicKind::kNone:
     case TopicKind::kInbox:
     case TopicKind::kTail:

@@ -2,18 +2,18 @@
 // their token ends.
 #pragma once
 
-#include <optional>
+#include <string_view>
 
 #include "plugin/core/state.h"
 
 namespace nightjar::core::admit {
 
-// CONNECT. The new session on success; nothing if refused (the reason is logged).
-// `again`: the same session is asked about once more (a reload asks for all).
+// CONNECT. The session on success, the same if it is asked about again; nothing if refused (the
+// reason is logged).
 Session* Connect(State& s, const ConnectAsked& event);
 
-// May the session publish to this topic?
-bool MayPublish(State& s, const PublishAsked& event);
+// May the session publish there? (`topic` parsed from `name`.)
+bool MayPublish(const Session& session, const Topic& topic, std::string_view name);
 // May it subscribe? (`topic` parsed from the filter.)
 bool MaySubscribe(const Session& session, const Topic& topic, std::string_view filter);
 

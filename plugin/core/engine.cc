@@ -77,8 +77,7 @@ void OnSend(State& s, Session& session, std::string_view payload) {
     Act(s, session.id, receipts::OnAck(s, session, ack));
   }
   if (const Status valid = ValidateSend(*send); !valid.ok()) {
-    return TellRejected(s, session, send->client_msg_id(), send->chat_id(), valid.code(),
-                        valid.message(), 0);
+    return TellRejected(s, session, send->client_msg_id(), "", valid.code(), valid.message(), 0);
   }
   if (const uint32_t wait = admit::TakeSend(s, session); wait > 0) {
     return TellRejected(s, session, send->client_msg_id(), send->chat_id(),
@@ -166,17 +165,20 @@ void On(State& s, const Unsubscribed& event) {
 }
 
 void On(State& s, const PublishAsked& event) {
-  s.out->verdict = admit::MayPublish(s, event) ? Verdict::kAllow : Verdict::kDeny;
+  const Session* session = s.directory.Find(event.session);
+  const bool may =
+      session != nullptr && admit::MayPublish(*session, ParseTopic(event.topic), event.topic);
+  s.out->verdict = may ? Verdict::kAllow : Verdict::kDeny;
 }
 
 void On(State& s, const Published& event) {
   Session* session = s.directory.Find(event.session);
-  if (session == nullptr || !admit::MayPublish(s, {event.session, event.topic})) {
+  const Topic topic = ParseTopic(event.topic);
+  if (session == nullptr || !admit::MayPublish(*session, topic, event.topic)) {
     s.out->verdict = Verdict::kDeny;
     return;
   }
   s.out->verdict = Verdict::kAllow;
-  const Topic topic = ParseTopic(event.topic);
   if (topic.kind == TopicKind::kService) return OnService(s, event.topic, event.payload);
   if (topic.kind == TopicKind::kPresenceWill) return CloseInbox(s, *session);
   session->form = DetectEncoding(event.payload);
