@@ -1,10 +1,11 @@
 -- nj_send: accept a message.
 --
 -- KEYS  1 chat:{p}:<chat>
--- ARGV  1 the chat's tail  2 "p}"  3 chat  4 author  5 device  6 client_msg_id  7 received_ms
---       8 version (groups)  9 text bytes  10 "\n<broker>\n"  11 "d" direct, "g" group
---       12 journal bound  13 tasks bound  14 which of the members is the author (from 1; 0: none)
---       15 parts of `shared`  16 parts of `own`, then these parts, then the members' tails
+-- ARGV  1 "p}"  2 chat  3 author  4 device  5 client_msg_id  6 received_ms  7 "\n<broker>\n"
+--       8 four characters: "d" direct or "g" group; which of the members is the author (from 1; 0:
+--         none); how many parts `shared` and `own` have
+--       9 journal bound; groups: 10 the chat's tail  11 version  12 text bytes  13 tasks bound;
+--       then the parts of `shared` and of `own`, then the members' tails
 -- Reply {0, id, task 0/1, member, seq, member, seq, ...} accepted, with the deliveries
 --       {1, id} repeat  {2, version, uid, ...} stale  {3} denied  {4} below window  {5} too long  {6} full
 
@@ -47,14 +48,14 @@ end
 
 -- Inline appending to all members (argv from `first` on), in their order.
 local function send_inline(argv, first, author_at, id, shared, own, now, reply)
-  local chat, broker = argv[3], argv[10]
+  local chat, broker = argv[2], argv[7]
   local entry
   for i = 1, #argv - first + 1 do
     local tail = argv[first + i - 1]
     local seq
     call('HSET', K_CHATS .. tail, chat, id)
     if i == author_at then
-      seq = inbox_push_own(tail, argv[5], id .. own, broker, now)
+      seq = inbox_push_own(tail, argv[4], id .. own, broker, now)
     else
       entry = entry or id .. shared
       seq = inbox_push(tail, entry, false, broker, now)
@@ -69,60 +70,64 @@ end
 -- Steps 2 to 4 for groups: nil if the send may go on, else the refusal.
 local function send_check_group(argv, version, count, author_at)
   if not version then return {3} end
-  if version ~= argv[8] or count > INLINE_MEMBERS or author_at == 0 then
-    if not member_present(call('HGET', K_MEMBERS .. argv[1], argv[4])) then return {3} end
+  if version ~= argv[11] or count > INLINE_MEMBERS or author_at == 0 then
+    if not member_present(call('HGET', K_MEMBERS .. argv[10], argv[3])) then return {3} end
   end
-  if count > BIG_CHAT and tonumber(argv[9]) > BIG_CHAT_TEXT then return {5} end
-  if count <= INLINE_MEMBERS and version ~= argv[8] then return send_stale(argv[1], version) end
+  if count > BIG_CHAT and tonumber(argv[12]) > BIG_CHAT_TEXT then return {5} end
+  if count <= INLINE_MEMBERS and version ~= argv[11] then return send_stale(argv[10], version) end
+  return nil
+end
+
+-- Step 1: the answer to a repeat or to an id below the window or the floor, else nil.
+local function send_check_window(window, floor, cid)
+  if window then
+    local id, below = window_find(window, cid)
+    if id then return {1, id} end
+    if below then return {4} end
+  end
+  if floor and cid <= tonumber(floor) then return {4} end
   return nil
 end
 
 local function send(keys, argv)
-  local chat_key, part, author, device = keys[1], argv[2], argv[4], argv[5]
-  local cid, author_at, direct = tonumber(argv[6]), tonumber(argv[14]), argv[11] == 'd'
-  local window_field = 'w:' .. author .. ':' .. device
-  local last, te, window, floor, version, count
-  if direct then
-    local c = call('HMGET', chat_key, 'last', 'te', window_field, 'f:' .. author)
-    last, te, window, floor = c[1], c[2], c[3], c[4]
-  else
-    local c = call('HMGET', chat_key, 'last', 'te', window_field, 'f:' .. author, 'ver', 'n')
-    last, te, window, floor, version, count = c[1], c[2], c[3], c[4], c[5], tonumber(c[6])
-  end
-
-  if cid > 0 then
-    if window then
-      local id, below = window_find(window, cid)
-      if id then return {1, id} end
-      if below then return {4} end
-    end
-    if floor and cid <= tonumber(floor) then return {4} end
-  end
+  local chat_key, part, author, cid = keys[1], argv[1], argv[3], tonumber(argv[5])
+  local kind, author_at, nshared, nown = string.byte(argv[8], 1, 4)
+  local direct = kind == 100
+  author_at, nshared, nown = author_at - 48, nshared - 48, nown - 48
+  local window_field = 'w:' .. author .. ':' .. argv[4]
+  local chat = direct and call('HMGET', chat_key, 'last', window_field, 'f:' .. author)
+    or call('HMGET', chat_key, 'last', window_field, 'f:' .. author, 'te', 'ver', 'n')
+  local last, window = chat[1], chat[2]
+  local refusal = cid > 0 and send_check_window(window, chat[3], cid)
+  if refusal then return refusal end
+  -- Direct chats never leave work to a task.
+  local by_task, at = false, 10
   if direct then
     if author_at == 0 then return {3} end
   else
-    local refusal = send_check_group(argv, version, count, author_at)
+    local count = tonumber(chat[6])
+    refusal = send_check_group(argv, chat[5], count, author_at)
     if refusal then return refusal end
+    by_task = count > INLINE_MEMBERS or task_open(part, chat[4])
+    if by_task and call('LLEN', K_TASKS .. part) >= tonumber(argv[13]) then return {6} end
+    at = 14
   end
 
-  local by_task = (count and count > INLINE_MEMBERS) or task_open(part, te)
-  if by_task and call('LLEN', K_TASKS .. part) >= tonumber(argv[13]) then return {6} end
   local now = now_ms()
-  local id = next_id(last, tonumber(argv[7]), now)
-  local nshared, nown = tonumber(argv[15]), tonumber(argv[16])
-  local own = join_parts(argv, 17 + nshared, nown, id)
-  -- Its length is checked by pushing, and taken back if that was one too many: saves a call.
+  local id = next_id(last, tonumber(argv[6]), now)
+  local own = join_parts(argv, at + nshared, nown, id)
+  -- The journal's length is checked by pushing, and taken back if that was one too many: saves a call.
   local journal = K_JOURNAL .. part
-  if call('RPUSH', journal, own) > tonumber(argv[12]) then
+  if call('RPUSH', journal, own) > tonumber(argv[9]) then
     call('RPOP', journal)
     return {6}
   end
 
-  local first = 17 + nshared + nown
-  local shared = join_parts(argv, 17, nshared, id)
+  local shared = join_parts(argv, at, nshared, id)
+  local first = at + nshared + nown
   local reply = {0, id, 0}
   if cid > 0 then
-    if not window then window_admit(chat_key, author, device) end
+    if not window then window_admit(chat_key, author, argv[4]) end
     call('HSET', chat_key, 'last', id, window_field, window_insert(window or '', cid, id))
   else
     call('HSET', chat_key, 'last', id)
@@ -132,7 +137,7 @@ local function send(keys, argv)
       'first', id)
   end
   if by_task then
-    call('HSET', chat_key, 'te', task_push(part, argv[3], author, device, shared, own, id))
+    call('HSET', chat_key, 'te', task_push(part, argv[2], author, argv[4], shared, own, id))
     reply[3] = 1
   else
     send_inline(argv, first, author_at, id, shared, own, now, reply)

@@ -22,16 +22,15 @@ end
 
 -- The window with (cid, id) in it. cid is not in it yet, and not below it if it is full.
 local function window_insert(window, cid, id)
-  local pair = pack_bytes('<I8', cid) .. id
+  local full = #window >= WINDOW_PAIRS * 16
   local at = #window - 15
   while at >= 1 and unpack_bytes('<I8', window, at) > cid do at = at - 16 end
+  local from = full and 17 or 1
   if at + 15 == #window then
-    window = window .. pair
-  else
-    window = string.sub(window, 1, at + 15) .. pair .. string.sub(window, at + 16)
+    return string.sub(window, from) .. pack_bytes('<I8', cid) .. id
   end
-  if #window > WINDOW_PAIRS * 16 then window = string.sub(window, 17) end
-  return window
+  return string.sub(window, from, at + 15) .. pack_bytes('<I8', cid) .. id
+    .. string.sub(window, at + 16)
 end
 
 -- A device's first window in this chat: puts it on the user's list, and forgets the device whose newest

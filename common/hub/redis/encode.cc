@@ -11,6 +11,9 @@ namespace nightjar::hub {
 namespace {
 
 constexpr size_t kReasonMost = 1000;
+constexpr size_t kPartsMost = 9;  // of a template; a digit says how many
+
+char Digit(uint64_t n) { return static_cast<char>('0' + n); }
 
 Reply Malformed(std::string_view what) {
   return Failure{Failure::Kind::kInternal, "malformed call: " + std::string(what)};
@@ -78,23 +81,22 @@ struct Encoder::Visitor {
     const uint64_t author_at =
         author == members.end() ? 0 : static_cast<uint64_t>(author - members.begin()) + 1;
     const std::string tail = TailOf(send.chat);
+    if (send.shared.size() > kPartsMost || send.own.size() > kPartsMost) return Malformed("send");
+    const std::string shape = {chat->direct ? 'd' : 'g', Digit(author_at),
+                               Digit(send.shared.size()), Digit(send.own.size())};
     c.Function("nj_send", keys::Join(keys::kChat, tail))
-        .Arg(tail)
         .Arg(PartOf(send.chat))
         .Arg(send.chat)
         .Arg(send.author)
         .Arg(send.device)
         .Arg(send.client_msg_id)
         .Arg(send.received_ms)
-        .Arg(send.version)
-        .Arg(uint64_t{send.text_bytes})
         .Arg(Lines(send.broker))
-        .Arg(chat->direct ? "d" : "g")
-        .Arg(encoder.journal_max_)
-        .Arg(encoder.tasks_max_)
-        .Arg(author_at)
-        .Arg(uint64_t{send.shared.size()})
-        .Arg(uint64_t{send.own.size()});
+        .Arg(shape)
+        .Arg(encoder.journal_max_);
+    if (!chat->direct) {
+      c.Arg(tail).Arg(send.version).Arg(uint64_t{send.text_bytes}).Arg(encoder.tasks_max_);
+    }
     Parts(send.shared);
     Parts(send.own);
     for (const std::string& uid : members) c.Arg(TailOf(uid));
