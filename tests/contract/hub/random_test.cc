@@ -40,7 +40,7 @@ std::string MixName(Mix mix) {
 Bounds BoundsOf(Mix mix) {
   if (mix == Mix::kFanOut) return {2, 60, 6};
   if (mix == Mix::kWindows) return {3, 10'000, 8};
-  return {3, mix == Mix::kEverything ? 25u : 60u, 8};
+  return {3, mix == Mix::kEverything ? 12u : 60u, 8};
 }
 
 std::vector<std::string> RealKinds() {
