@@ -57,7 +57,7 @@ void JournalConsumer::Stop(int64_t now_ms, Actions& out) {
 
 void JournalConsumer::Ask(hub::Call call, uint64_t& tag, Actions& out) {
   tag = next_tag_++;
-  out.push_back(AskHub{tag, std::move(call)});
+  out.emplace_back(AskHub{tag, std::move(call)});
 }
 
 void JournalConsumer::OnHubReply(uint64_t tag, hub::Reply reply, int64_t now_ms, Actions& out) {
@@ -182,7 +182,7 @@ void JournalConsumer::OnRead(hub::ReadLogReply reply, int64_t now_ms, Actions& o
 
 void JournalConsumer::PutNext(Actions& out) {
   if (auto records = batch_.Next()) {
-    out.push_back(PutRecords{std::move(records)});
+    out.emplace_back(PutRecords{std::move(records)});
     return;
   }
   phase_ = Phase::kLayingAside;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/wire/names.h"
 #include "tests/unit/persister/consumer_world.h"
 
 namespace nightjar::persist {
@@ -166,20 +167,27 @@ TEST(JournalConsumer, StoppingFinishesTheRoundAndGivesLeasesBack) {
 }
 
 TEST(JournalConsumer, NoPartitionStarves) {
-  ConsumerWorld world;
-  for (int i = 0; i < 400; ++i) world.SendOne("alice", "bob" + std::to_string(i % 40));
-  auto& life = world.Start({.read_count = 8, .read_bytes = 1});  // one record a round
-  world.Settle(life);
-  EXPECT_EQ(world.JournalSize(), 0u);
-  // One new record in each partition, while one of them is kept busy.
-  ASSERT_TRUE(world.Drain(2'000));
-  EXPECT_EQ(world.NotExactlyOnce(), "");
+  // Whichever partition the busy chat is in, the other chat's one message waits a few rounds at most.
+  for (int peer = 0; peer < 8; ++peer) {
+    ConsumerWorld world;
+    for (int i = 0; i < 300; ++i) world.SendOne("alice", "bob");
+    const std::string lonely = "peer" + std::to_string(peer);
+    world.SendOne("carol", lonely);
+    auto& life = world.Start({.read_count = 8, .read_bytes = 1});  // one record a round
+    const std::string chat = "d:carol:" + lonely;
+    if (PartitionOf(chat, kPartitions) == PartitionOf("d:alice:bob", kPartitions)) continue;
+    while (world.store().History({chat, 0, 0, 1})->messages.empty()) {
+      if (world.Step(life) || life.hub->RunOne()) continue;
+      world.Tick(life);
+    }
+    EXPECT_LE(life.consumer->counters().rounds, kPartitions) << chat;
+  }
 }
 
 // The property: whatever dies or fails at whatever step, nothing is trimmed that is not stored, and in
 // the end the store holds exactly what was accepted.
 TEST(JournalConsumer, DiesAnywhereAndNothingIsLostOrDoubled) {
-  for (uint32_t seed = 1; seed <= 40; ++seed) {
+  for (uint32_t seed = 1; seed <= 25; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };

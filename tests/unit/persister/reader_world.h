@@ -1,6 +1,7 @@
 // A hub that answers at once, a store, and a journal that is brought into the store when the test says.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,7 @@ inline constexpr uint32_t kReaderPartitions = 4;
 // Answers inside Submit. Any thread.
 class InstantHub : public hub::Hub {
  public:
-  InstantHub() : fake_({.clock = [this] { return now_ms; }, .partitions = kReaderPartitions}) {}
+  InstantHub() : fake_({.clock = [this] { return now_ms.load(); }, .partitions = kReaderPartitions}) {}
   void Submit(hub::Call call, hub::Callback done) override {
     if (away) return done(hub::Failure{hub::Failure::Kind::kUnavailable, "away"});
     hub::Reply reply = Do(call);
@@ -33,7 +34,7 @@ class InstantHub : public hub::Hub {
 
   bool away = false;
   std::function<void(const hub::Call&)> after_call;
-  int64_t now_ms = 1'700'000'000'000;
+  std::atomic<int64_t> now_ms = 1'700'000'000'000;
   hub::FakeHub& fake() { return fake_; }
 
  private:
