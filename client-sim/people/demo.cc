@@ -60,7 +60,14 @@ void Demo::Advance(Now now) {
       const bool all = std::all_of(people_.begin(), people_.end(),
                                    [](const auto& p) { return p->device.online(); });
       if (!all) {
-        if (now.mono_ms >= stage_ends_ms_) GiveUp("not everybody could connect", now);
+        if (now.mono_ms >= stage_ends_ms_) {
+          std::string missing;
+          for (const auto& person : people_) {
+            if (person->device.online()) continue;
+            missing += " " + person->device.brain().uid();
+          }
+          GiveUp("connected, but never told where they stand, or not connected at all:" + missing, now);
+        }
         return;
       }
       terminal_->Note(now.unix_ms, fmt::format("{} are connected", fmt::join(script_.people, ", ")));
