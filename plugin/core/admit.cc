@@ -82,14 +82,17 @@ bool MayPublish(const Session& session, const Topic& topic, std::string_view nam
   switch (topic.kind) {
     case TopicKind::kSend:
     case TopicKind::kAck:
-    case TopicKind::kRequest: return true;
+    case TopicKind::kRequest:
+      return true;
     case TopicKind::kPresenceWill:
       return topic.uid == *session.user->uid && topic.device == session.device;
-    case TopicKind::kService: return session.service && name.starts_with("svc/reply/");
+    case TopicKind::kService:
+      return session.service && name.starts_with("svc/reply/");
     case TopicKind::kNone:
     case TopicKind::kInbox:
     case TopicKind::kTail:
-    case TopicKind::kPresence: break;
+    case TopicKind::kPresence:
+      break;
   }
   return false;
 }
@@ -97,17 +100,20 @@ bool MayPublish(const Session& session, const Topic& topic, std::string_view nam
 bool MaySubscribe(const Session& session, const Topic& topic, std::string_view filter) {
   if (session.replaced) return false;
   switch (topic.kind) {
-    case TopicKind::kInbox: return topic.uid.empty() || topic.uid == *session.user->uid;
-    case TopicKind::kTail: return topic.uid == *session.user->uid;
-    case TopicKind::kPresence: return true;
+    case TopicKind::kInbox:
+      return topic.uid.empty() || topic.uid == *session.user->uid;
+    case TopicKind::kTail:
+      return topic.uid == *session.user->uid;
+    case TopicKind::kPresence:
+      return true;
     case TopicKind::kNone:
     case TopicKind::kService:
-      return session.service &&
-             (filter == "svc/store/#" || filter == "$share/store/svc/store/#");
+      return session.service && (filter == "svc/store/#" || filter == "$share/store/svc/store/#");
     case TopicKind::kSend:
     case TopicKind::kAck:
     case TopicKind::kRequest:
-    case TopicKind::kPresenceWill: break;
+    case TopicKind::kPresenceWill:
+      break;
   }
   return false;
 }
@@ -122,7 +128,8 @@ uint32_t TakeSend(const State& s, Session& session) {
     session.tokens -= 1.0F;
     return 0;
   }
-  return static_cast<uint32_t>(std::ceil((1.0F - session.tokens) * 1000.0F / std::max(rate, 0.001F)));
+  return static_cast<uint32_t>(
+      std::ceil((1.0F - session.tokens) * 1000.0F / std::max(rate, 0.001F)));
 }
 
 void Forget(State& s, const Session& session) {

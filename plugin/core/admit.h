@@ -1,5 +1,5 @@
-// Stage: who may connect, and who may publish and subscribe where; how often they may send; and when
-// their token ends.
+// Stage: who may connect, and who may publish and subscribe where; how often they may send; and
+// when their token ends.
 #pragma once
 
 #include <string_view>

@@ -29,15 +29,13 @@ class ChatCache {
 
   // Nothing if not known. The pointer lives until the next Put.
   const CachedChat* Find(const std::string& chat);
-  // Keeps `chat` unless something newer of it is known. A whole membership is kept over a part of the
-  // same version.
+  // Keeps `chat` unless something newer of it is known. A whole membership is kept over a part of
+  // the same version.
   void Put(CachedChat chat);
   size_t size() const { return by_chat_.size(); }
 
  private:
-  static size_t Weight(const CachedChat& chat) {
-    return chat.present.size() + chat.members.size();
-  }
+  static size_t Weight(const CachedChat& chat) { return chat.present.size() + chat.members.size(); }
   size_t chats_, members_;
   size_t weight_ = 0;
   std::list<CachedChat> used_;  // newest use first

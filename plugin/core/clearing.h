@@ -1,5 +1,5 @@
-// Stage: a broker that starts ends the sessions that its earlier incarnations left in the hub, so that
-// their users become due for push and go offline unless they have come back.
+// Stage: a broker that starts ends the sessions that its earlier incarnations left in the hub, so
+// that their users become due for push and go offline unless they have come back.
 #pragma once
 
 #include "plugin/core/state.h"

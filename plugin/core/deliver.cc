@@ -125,8 +125,8 @@ void ToTails(State& s, Session& session, uint64_t seq, std::string_view entry) {
 void Fresh(State& s, const FreshEntry& entry) {
   if (entry.deliveries.empty()) return;
   std::string shared, own;
-  auto info = std::make_shared<EntryInfo>(
-      EntryInfo{entry.chat, entry.author, entry.msg_id, entry.message});
+  auto info =
+      std::make_shared<EntryInfo>(EntryInfo{entry.chat, entry.author, entry.msg_id, entry.message});
   for (const hub::Delivery& delivery : entry.deliveries) {
     User* user = s.directory.FindUser(delivery.uid);
     if (user == nullptr) continue;
@@ -165,8 +165,8 @@ bool OnRead(State& s, const PendingRead& pending, hub::Reply& reply) {
   if (in.generation != pending.generation || !in.reading) return true;
   hub::Failure failure;
   const auto* read = Expect<hub::ReadInboxReply>(reply, failure);
-  if (read == nullptr || (read->entries.empty() && read->head > in.sent &&
-                          read->first == pending.from)) {
+  if (read == nullptr ||
+      (read->entries.empty() && read->head > in.sent && read->first == pending.from)) {
     // `reading` stays set: the timer goes on.
     s.timers.Add(s.now.mono_ms + kReadAgainMs, TimerKind::kRead, session->id);
     return true;

@@ -1,8 +1,8 @@
 // Stage: inbox entries go to devices, each device's in the order of their seq, as far as its window
 // allows; what it does not acknowledge is sent again; tails get a copy.
 //
-// An entry whose turn it is goes out at once, from the bytes at hand. Everything else (a gap, a full
-// window, a resend, a fresh login) is read from the hub's inbox.
+// An entry whose turn it is goes out at once, from the bytes at hand. Everything else (a gap, a
+// full window, a resend, a fresh login) is read from the hub's inbox.
 #pragma once
 
 #include "plugin/core/state.h"

@@ -142,11 +142,14 @@ void On(State& s, const SubscribeAsked& event) {
       receipts::Flush(s, *session);
       login::Open(s, *session, topic, event.filter, event.qos);
       break;
-    case TopicKind::kTail: presence::TailOn(s, *session, topic.encoding, event.qos); break;
+    case TopicKind::kTail:
+      presence::TailOn(s, *session, topic.encoding, event.qos);
+      break;
     case TopicKind::kPresence:
       if (!presence::Watch(s, *session, topic, event.qos)) s.out->verdict = Verdict::kDeny;
       break;
-    default: break;  // a service's
+    default:
+      break;  // a service's
   }
 }
 
@@ -158,9 +161,14 @@ void On(State& s, const Unsubscribed& event) {
     case TopicKind::kInbox:
       if (login::Ends(*session, topic)) CloseInbox(s, *session);
       break;
-    case TopicKind::kTail: presence::TailOff(s, *session, topic.encoding); break;
-    case TopicKind::kPresence: presence::Unwatch(s, *session, topic); break;
-    default: break;
+    case TopicKind::kTail:
+      presence::TailOff(s, *session, topic.encoding);
+      break;
+    case TopicKind::kPresence:
+      presence::Unwatch(s, *session, topic);
+      break;
+    default:
+      break;
   }
 }
 
@@ -183,10 +191,14 @@ void On(State& s, const Published& event) {
   if (topic.kind == TopicKind::kPresenceWill) return CloseInbox(s, *session);
   session->form = DetectEncoding(event.payload);
   switch (topic.kind) {
-    case TopicKind::kSend: return OnSend(s, *session, event.payload);
-    case TopicKind::kAck: return OnAck(s, *session, event.payload);
-    case TopicKind::kRequest: return OnRequest(s, *session, event.payload);
-    default: break;
+    case TopicKind::kSend:
+      return OnSend(s, *session, event.payload);
+    case TopicKind::kAck:
+      return OnAck(s, *session, event.payload);
+    case TopicKind::kRequest:
+      return OnRequest(s, *session, event.payload);
+    default:
+      break;
   }
 }
 
@@ -228,21 +240,36 @@ void AskAgain(State& s, uint64_t number) {
 
 void OnTimer(State& s, const Timer& timer) {
   switch (timer.kind) {
-    case TimerKind::kSilent: return deliver::OnSilentTimer(s, timer.key);
-    case TimerKind::kCloseSequence: return deliver::OnCloseTimer(s, timer.key);
-    case TimerKind::kLogin: return login::OnTimer(s, timer.key);
-    case TimerKind::kRead: return deliver::OnReadTimer(s, timer.key);
-    case TimerKind::kAckAgain: return receipts::OnAckTimer(s, timer.key);
-    case TimerKind::kOnline: return presence::OnOnlineTimer(s, timer.key);
-    case TimerKind::kOffline: return presence::OnOfflineTimer(s, timer.uid);
-    case TimerKind::kDelivered: return receipts::OnDeliveredTimer(s, timer.uid);
-    case TimerKind::kAskAgain: return AskAgain(s, timer.key);
-    case TimerKind::kStore: return requests::OnStoreTimer(s, timer.key);
-    case TimerKind::kLease: return fan_out::OnLeaseTimer(s);
-    case TimerKind::kTasks: return fan_out::OnPollTimer(s);
-    case TimerKind::kTaskAgain: return fan_out::OnAgainTimer(s, timer.key);
-    case TimerKind::kSweep: return sweep::OnTimer(s);
-    case TimerKind::kClearing: return clearing::OnTimer(s);
+    case TimerKind::kSilent:
+      return deliver::OnSilentTimer(s, timer.key);
+    case TimerKind::kCloseSequence:
+      return deliver::OnCloseTimer(s, timer.key);
+    case TimerKind::kLogin:
+      return login::OnTimer(s, timer.key);
+    case TimerKind::kRead:
+      return deliver::OnReadTimer(s, timer.key);
+    case TimerKind::kAckAgain:
+      return receipts::OnAckTimer(s, timer.key);
+    case TimerKind::kOnline:
+      return presence::OnOnlineTimer(s, timer.key);
+    case TimerKind::kOffline:
+      return presence::OnOfflineTimer(s, timer.uid);
+    case TimerKind::kDelivered:
+      return receipts::OnDeliveredTimer(s, timer.uid);
+    case TimerKind::kAskAgain:
+      return AskAgain(s, timer.key);
+    case TimerKind::kStore:
+      return requests::OnStoreTimer(s, timer.key);
+    case TimerKind::kLease:
+      return fan_out::OnLeaseTimer(s);
+    case TimerKind::kTasks:
+      return fan_out::OnPollTimer(s);
+    case TimerKind::kTaskAgain:
+      return fan_out::OnAgainTimer(s, timer.key);
+    case TimerKind::kSweep:
+      return sweep::OnTimer(s);
+    case TimerKind::kClearing:
+      return clearing::OnTimer(s);
   }
 }
 

@@ -10,8 +10,8 @@
 namespace nightjar::core::fan_out {
 namespace {
 
-constexpr size_t kStep = 64;            // members an Append
-constexpr uint32_t kTasksAtOnce = 32;   // of a partition, between two trims
+constexpr size_t kStep = 64;           // members an Append
+constexpr uint32_t kTasksAtOnce = 32;  // of a partition, between two trims
 constexpr int64_t kAgainMs = 1000;
 constexpr int64_t kPollMs = 1000, kIdlePollMs = 5000, kSuspectMs = 15'000;
 
@@ -61,8 +61,7 @@ void BeginTask(State& s, uint32_t partition) {
   call.members = true;
   const CachedChat* known = s.chats.Find(call.chat);
   if (known != nullptr && known->whole) call.known_version = known->version;
-  Ask(s, std::move(call),
-      PendingTaskMembers{partition, part.run, part.queue.front().position});
+  Ask(s, std::move(call), PendingTaskMembers{partition, part.run, part.queue.front().position});
 }
 
 void FinishTask(State& s, uint32_t partition) {
@@ -108,8 +107,9 @@ void Take(State& s, const hub::LogSlice& slice) {
       Log(s, LogLevel::kError,
           fmt::format("fan-out: partition {}: task {} cannot be read; put aside", slice.partition,
                       task.position));
-      Ask(s, hub::PutDeadLetter{slice.partition, slice.records[i], "fan-out task: cannot be decoded",
-                                s.now.unix_ms},
+      Ask(s,
+          hub::PutDeadLetter{slice.partition, slice.records[i], "fan-out task: cannot be decoded",
+                             s.now.unix_ms},
           PendingIgnored{});
       part.done = task.position + 1;
       continue;
@@ -230,7 +230,8 @@ void OnMembers(State& s, const PendingTaskMembers& pending, hub::Reply& reply) {
   const CachedChat* known = s.chats.Find(task.chat_id());
   std::vector<std::string> uids;
   if (got->members_included) {
-    const CachedChat whole = WholeChat(task.chat_id(), got->record.version, std::move(got->members));
+    const CachedChat whole =
+        WholeChat(task.chat_id(), got->record.version, std::move(got->members));
     uids = Recipients(whole, task.msg_id());
     s.chats.Put(whole);
   } else if (known != nullptr && known->whole && known->version == got->record.version) {
@@ -254,11 +255,20 @@ FreshEntry OnAppend(State& s, const PendingAppend& pending, hub::Reply& reply) {
   const v1::FanOutTask& task = part->queue.front().task;
   FreshEntry entry;
   if (appended != nullptr) {
-    entry = {task.chat_id(), task.msg_id(), task.author(), !task.author().empty(), {task.shared()},
-             {task.own()}, 0, std::move(appended->deliveries), false, false};
+    entry = {task.chat_id(),
+             task.msg_id(),
+             task.author(),
+             !task.author().empty(),
+             {task.shared()},
+             {task.own()},
+             0,
+             std::move(appended->deliveries),
+             false,
+             false};
   } else {
     part->failed = true;
-    entry.look_all = true;  // repeated, the append passes over those it reached: nobody tells of them
+    entry.look_all =
+        true;  // repeated, the append passes over those it reached: nobody tells of them
   }
   if (--part->outstanding > 0) return entry;
   if (part->failed) {

@@ -1,6 +1,6 @@
 // Stage: groups too large for one step are fanned out by tasks. The holder of a partition's lease
-// takes its tasks in order, appends to the members' inboxes in bounded steps, then trims. Every step
-// may be repeated by anyone at any time.
+// takes its tasks in order, appends to the members' inboxes in bounded steps, then trims. Every
+// step may be repeated by anyone at any time.
 #pragma once
 
 #include "plugin/core/state.h"

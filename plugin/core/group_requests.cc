@@ -134,8 +134,7 @@ void CreateGroup(State& s, JobPtr job) {
   call.title = ask.title();
   call.members = job->add;
   call.received_ms = s.now.unix_ms;
-  call.change =
-      Change(*job, v1::ChatChange::CREATED, job->record, Changed({}, job->add, {}, 1));
+  call.change = Change(*job, v1::ChatChange::CREATED, job->record, Changed({}, job->add, {}, 1));
   call.broker = s.broker;
   job->change = call.change;
   Ask(s, std::move(call), PendingRequest{std::move(job)});
@@ -144,11 +143,18 @@ void CreateGroup(State& s, JobPtr job) {
 FreshEntry OnCreated(State& s, JobPtr job, hub::ChangeReply& reply) {
   using Outcome = hub::ChangeReply::Outcome;
   switch (reply.outcome) {
-    case Outcome::kDone: break;
-    case Outcome::kExists: AskChat(s, std::move(job)); return {};  // a repeat
-    case Outcome::kFull: AnswerFailure(s, *job, {hub::Failure::Kind::kFull, ""}); return {};
+    case Outcome::kDone:
+      break;
+    case Outcome::kExists:
+      AskChat(s, std::move(job));
+      return {};  // a repeat
+    case Outcome::kFull:
+      AnswerFailure(s, *job, {hub::Failure::Kind::kFull, ""});
+      return {};
     case Outcome::kStale:
-    case Outcome::kDenied: AnswerDenied(s, *job); return {};
+    case Outcome::kDenied:
+      AnswerDenied(s, *job);
+      return {};
   }
   FreshEntry entry = ToEntry(*job, std::move(job->change), reply);
   Done(s, *job, reply.record, Changed({}, job->add, {}, reply.msg_id));
@@ -188,7 +194,8 @@ void UpdateGroup(State& s, JobPtr job, hub::GetChatReply& reply) {
 FreshEntry OnUpdated(State& s, JobPtr job, hub::ChangeReply& reply) {
   using Outcome = hub::ChangeReply::Outcome;
   switch (reply.outcome) {
-    case Outcome::kDone: break;
+    case Outcome::kDone:
+      break;
     case Outcome::kStale:  // somebody else was quicker: work it out anew
       if (++job->tries < kStaleTries) {
         AskChat(s, std::move(job));
@@ -196,9 +203,13 @@ FreshEntry OnUpdated(State& s, JobPtr job, hub::ChangeReply& reply) {
         AnswerError(s, *job, Code::kUnavailable, "the chat is changing", kRetryMs);
       }
       return {};
-    case Outcome::kFull: AnswerFailure(s, *job, {hub::Failure::Kind::kFull, ""}); return {};
+    case Outcome::kFull:
+      AnswerFailure(s, *job, {hub::Failure::Kind::kFull, ""});
+      return {};
     case Outcome::kExists:
-    case Outcome::kDenied: AnswerDenied(s, *job); return {};
+    case Outcome::kDenied:
+      AnswerDenied(s, *job);
+      return {};
   }
   FreshEntry entry = ToEntry(*job, std::move(job->change), reply);
   Done(s, *job, reply.record, Changed(job->members, job->add, job->remove, reply.msg_id));

@@ -15,9 +15,9 @@ bool Ends(const Session& session, const Topic& topic);
 void Again(State& s, Session& session);
 
 struct Outcome {
-  Session* session = nullptr;  // live now, sync sent: has to catch up
-  bool online = false;         // presence as published
-  Session* replaced = nullptr; // the route was this session's: another connection, same client id
+  Session* session = nullptr;   // live now, sync sent: has to catch up
+  bool online = false;          // presence as published
+  Session* replaced = nullptr;  // the route was this session's: another connection, same client id
 };
 Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply);
 void OnTimer(State& s, SessionId id);

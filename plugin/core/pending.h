@@ -45,7 +45,7 @@ struct PendingAck {
 };
 struct PendingHeads {
   std::vector<std::pair<SessionId, uint32_t>> sessions;  // with their generations
-  bool sweep = false;  // part of the sweep over all sessions
+  bool sweep = false;                                    // part of the sweep over all sessions
 };
 struct PendingSetPresence {
   hub::SetPresence call;

@@ -19,8 +19,7 @@ void PublishState(State& s, SessionId session, const hub::PresenceState& state, 
   presence.set_uid(state.uid);
   presence.set_online(state.online);
   presence.set_last_active_ms(state.last_active_ms);
-  Publish(s, session,
-          (encoding == Encoding::kJson ? "json/presence/" : "presence/") + state.uid,
+  Publish(s, session, (encoding == Encoding::kJson ? "json/presence/" : "presence/") + state.uid,
           Encode(presence, encoding), qos);
 }
 

@@ -1,5 +1,5 @@
-// Stage: who is online, as others see it, and who wants to see. Online after a steady while, offline
-// after a grace; the hub has the last word in both, for it knows the other brokers' routes.
+// Stage: who is online, as others see it, and who wants to see. Online after a steady while,
+// offline after a grace; the hub has the last word in both, for it knows the other brokers' routes.
 // Also tails' registration, which is no presence.
 #pragma once
 

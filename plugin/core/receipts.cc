@@ -32,7 +32,8 @@ void Merge(AckWork& into, uint64_t seq, std::vector<MarkWork>& marks) {
   }
 }
 
-// Hands over what has gathered. One call at a time: what is acknowledged meanwhile goes with the next.
+// Hands over what has gathered. One call at a time: what is acknowledged meanwhile goes with the
+// next.
 void Submit(State& s, Session& session) {
   Inbox& in = *session.inbox;
   in.ack_busy = true;
@@ -64,8 +65,8 @@ void Take(State& s, Session& session, uint64_t seq) {
   in.flight.erase(in.flight.begin(), in.flight.begin() + static_cast<ptrdiff_t>(count));
   if (in.flight.empty()) std::vector<UnderWay>().swap(in.flight);
   in.bytes -= freed;
-  in.window = static_cast<uint32_t>(std::min<size_t>(
-      limits::kWindowBytesMost, in.window + std::max(freed, kLeastGrowth)));
+  in.window = static_cast<uint32_t>(
+      std::min<size_t>(limits::kWindowBytesMost, in.window + std::max(freed, kLeastGrowth)));
   in.acked = seq;
   in.sent = std::max(in.sent, seq);
   in.head = std::max(in.head, seq);
@@ -154,7 +155,8 @@ Outcome OnAck(State& s, Session& session, const v1::Ack& ack) {
     return {};
   }
   Inbox& in = *session.inbox;
-  if (!in.live || ack.epoch() != in.epoch) return {};  // of another epoch: meant for what was before
+  if (!in.live || ack.epoch() != in.epoch)
+    return {};  // of another epoch: meant for what was before
   Outcome outcome;
   if (ack.seq() > in.acked + in.flight.size()) {
     in.ack_wanted = std::max(in.ack_wanted, ack.seq());
@@ -224,7 +226,8 @@ Outcome OnAckReply(State& s, PendingAck& pending, hub::Reply& reply) {
   }
   if (session == nullptr) return {};
   session->inbox->ack_busy = false;
-  if (done->outcome != hub::AckReply::Outcome::kDone) return Outcome{.catch_up = false, .rewind = {}, .login = true};
+  if (done->outcome != hub::AckReply::Outcome::kDone)
+    return Outcome{.catch_up = false, .rewind = {}, .login = true};
   if (session->inbox->ack.seq != 0) Submit(s, *session);
   return {};
 }

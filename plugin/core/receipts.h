@@ -9,9 +9,9 @@ namespace nightjar::core::receipts {
 
 // What the engine has to do after an acknowledgement.
 struct Outcome {
-  bool catch_up = false;             // there is room again
-  std::optional<uint64_t> rewind;    // send again what follows
-  bool login = false;                // the hub does not know this device or epoch any more
+  bool catch_up = false;           // there is room again
+  std::optional<uint64_t> rewind;  // send again what follows
+  bool login = false;              // the hub does not know this device or epoch any more
 };
 
 Outcome OnAck(State& s, Session& session, const v1::Ack& ack);

@@ -13,7 +13,7 @@ constexpr uint32_t kRetryMs = 1000;
 KeepMessages Keep(const v1::Request& request) {
   const v1::GetHistory& history = request.history();
   return history.after_msg_id() != 0 && history.before_msg_id() == 0 ? KeepMessages::kOldest
-                                                                    : KeepMessages::kNewest;
+                                                                     : KeepMessages::kNewest;
 }
 
 }  // namespace
@@ -43,7 +43,8 @@ void AnswerFailure(State& s, RequestJob& job, const hub::Failure& failure) {
       return AnswerError(s, job, Code::kUnavailable, "not possible at the moment", kRetryMs);
     case hub::Failure::Kind::kFull:
       return AnswerError(s, job, Code::kResourceExhausted, "no room at the moment", kRetryMs);
-    case hub::Failure::Kind::kInternal: break;
+    case hub::Failure::Kind::kInternal:
+      break;
   }
   LogSome(s, "request", LogLevel::kError, "a request failed in the hub: " + failure.message);
   AnswerError(s, job, Code::kInternal, "something is wrong here; it is logged");

@@ -19,9 +19,9 @@ struct RequestJob {
   SessionId session = 0;
   std::string uid, device;
   v1::Request request;
-  std::string chat;          // the one it is about, if one
+  std::string chat;  // the one it is about, if one
   uint32_t tries = 0;
-  v1::Response response;     // as far as it is known
+  v1::Response response;  // as far as it is known
   // Of update_chat, between reading the chat and changing it.
   hub::ChatRecord record;
   std::vector<hub::Member> members;

@@ -26,14 +26,18 @@ void AskFor(State& s, JobPtr job, hub::Call call) {
 std::string ChatOf(const RequestJob& job) {
   switch (job.request.body_case()) {
     case Body::kOpenChat:
-      return job.request.open_chat().has_to()
-                 ? DirectChatId(job.uid, job.request.open_chat().to())
-                 : job.request.open_chat().chat_id();
-    case Body::kHistory: return job.request.history().chat_id();
-    case Body::kUpdateChat: return job.request.update_chat().chat_id();
-    case Body::kListMembers: return job.request.list_members().chat_id();
-    case Body::kMuteChat: return job.request.mute_chat().chat_id();
-    default: return {};
+      return job.request.open_chat().has_to() ? DirectChatId(job.uid, job.request.open_chat().to())
+                                              : job.request.open_chat().chat_id();
+    case Body::kHistory:
+      return job.request.history().chat_id();
+    case Body::kUpdateChat:
+      return job.request.update_chat().chat_id();
+    case Body::kListMembers:
+      return job.request.list_members().chat_id();
+    case Body::kMuteChat:
+      return job.request.mute_chat().chat_id();
+    default:
+      return {};
   }
 }
 
@@ -93,9 +97,8 @@ void PutMute(State& s, JobPtr job) {
 
 void AnswerMembers(State& s, RequestJob& job, const std::vector<hub::Member>& members) {
   const v1::ListMembers& ask = job.request.list_members();
-  const uint32_t limit = ask.limit() == 0
-                             ? limits::kListMembersDefault
-                             : std::min(ask.limit(), limits::kListMembersMost);
+  const uint32_t limit = ask.limit() == 0 ? limits::kListMembersDefault
+                                          : std::min(ask.limit(), limits::kListMembersMost);
   v1::MemberList& list = *job.response.mutable_members();
   for (const hub::Member& member : members) {  // in uid order
     if (member.left != 0 || member.uid <= ask.after()) continue;
@@ -114,9 +117,15 @@ FreshEntry OnChat(State& s, JobPtr job, hub::GetChatReply& reply) {
     return {};
   }
   switch (job->request.body_case()) {
-    case Body::kUpdateChat: UpdateGroup(s, std::move(job), reply); break;
-    case Body::kListMembers: AnswerMembers(s, *job, reply.members); break;
-    case Body::kMuteChat: PutMute(s, std::move(job)); break;
+    case Body::kUpdateChat:
+      UpdateGroup(s, std::move(job), reply);
+      break;
+    case Body::kListMembers:
+      AnswerMembers(s, *job, reply.members);
+      break;
+    case Body::kMuteChat:
+      PutMute(s, std::move(job));
+      break;
     default:  // create_chat that found its chat
       *job->response.mutable_chat() = ToChat(reply.record, reply.members);
       Answer(s, *job);
@@ -181,15 +190,20 @@ void Dispatch(State& s, JobPtr job) {
   switch (it.request.body_case()) {
     case Body::kOpenChat:
     case Body::kListChats:
-    case Body::kHistory: return AskStore(s, std::move(job));
-    case Body::kCreateChat: return CreateGroup(s, std::move(job));
+    case Body::kHistory:
+      return AskStore(s, std::move(job));
+    case Body::kCreateChat:
+      return CreateGroup(s, std::move(job));
     case Body::kUpdateChat:
-    case Body::kListMembers: return AskChat(s, std::move(job));
+    case Body::kListMembers:
+      return AskChat(s, std::move(job));
     case Body::kMuteChat:
       return it.chat.empty() ? PutMute(s, std::move(job)) : AskChat(s, std::move(job));
     case Body::kRegisterPush:
-    case Body::kUnregisterPush: return PutPush(s, std::move(job));
-    case Body::kWhoami: return AskFor(s, std::move(job), hub::GetDevice{it.uid, it.device});
+    case Body::kUnregisterPush:
+      return PutPush(s, std::move(job));
+    case Body::kWhoami:
+      return AskFor(s, std::move(job), hub::GetDevice{it.uid, it.device});
     case Body::kReceipts: {
       hub::GetReceipts call;
       call.uid = it.uid;
@@ -203,7 +217,8 @@ void Dispatch(State& s, JobPtr job) {
       const auto& uids = it.request.get_presence().uids();
       return AskFor(s, std::move(job), hub::GetPresence{{uids.begin(), uids.end()}});
     }
-    case Body::BODY_NOT_SET: break;
+    case Body::BODY_NOT_SET:
+      break;
   }
   AnswerError(s, it, Code::kInvalidArgument, "no request is set");
 }

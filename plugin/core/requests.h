@@ -1,5 +1,5 @@
-// Stage: what devices ask on chat/req. Reads of messages and chat lists go to the persisters, all else
-// to the hub.
+// Stage: what devices ask on chat/req. Reads of messages and chat lists go to the persisters, all
+// else to the hub.
 #pragma once
 
 #include "plugin/core/state.h"

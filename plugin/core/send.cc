@@ -108,8 +108,12 @@ void Reject(State& s, Session* session, const SendJob& job, Code code, const std
 void TellOutcome(State& s, Session* session, const SendJob& job, const hub::SendReply& reply) {
   using Outcome = hub::SendReply::Outcome;
   switch (reply.outcome) {
-    case Outcome::kAccepted: ++s.stats.accepted; break;
-    case Outcome::kRepeat: ++s.stats.repeats; break;
+    case Outcome::kAccepted:
+      ++s.stats.accepted;
+      break;
+    case Outcome::kRepeat:
+      ++s.stats.repeats;
+      break;
     case Outcome::kStale:
       return Reject(s, session, job, Code::kUnavailable, "the chat is changing", kRetryMs);
     case Outcome::kDenied:
@@ -204,9 +208,15 @@ Outcome OnReply(State& s, PendingSend& pending, hub::Reply& reply) {
   }
   if (session != nullptr && job.group) Answered(s, *session, job.chat, nullptr);
   if (done->outcome == Kind::kAccepted) {
-    outcome.entry = {job.chat, done->msg_id, job.author, true, std::move(job.shared),
-                     std::move(job.own), session != nullptr ? job.session : 0,
-                     std::move(done->deliveries), done->task};
+    outcome.entry = {job.chat,
+                     done->msg_id,
+                     job.author,
+                     true,
+                     std::move(job.shared),
+                     std::move(job.own),
+                     session != nullptr ? job.session : 0,
+                     std::move(done->deliveries),
+                     done->task};
   }
   return outcome;
 }

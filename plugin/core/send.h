@@ -9,9 +9,9 @@ namespace nightjar::core::send {
 void Start(State& s, Session& session, const v1::Send& send);
 
 struct Outcome {
-  FreshEntry entry;              // what was put into inboxes, if anything
-  std::vector<std::string> look; // compare these users' heads: something may be there untold
-  bool look_all = false;         // likewise, of all
+  FreshEntry entry;               // what was put into inboxes, if anything
+  std::vector<std::string> look;  // compare these users' heads: something may be there untold
+  bool look_all = false;          // likewise, of all
 };
 Outcome OnReply(State& s, PendingSend& pending, hub::Reply& reply);
 

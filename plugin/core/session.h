@@ -1,7 +1,8 @@
 // Who is connected to this broker, and where each stands. Plain state; the stages work on it.
 //
-// Kept small: an idle device is a Session, an Inbox and a User, a few hundred bytes together. What is
-// under way is remembered as (seq, chat, msg_id, author), never as payload: a resend reads the hub.
+// Kept small: an idle device is a Session, an Inbox and a User, a few hundred bytes together. What
+// is under way is remembered as (seq, chat, msg_id, author), never as payload: a resend reads the
+// hub.
 #pragma once
 
 #include <cstdint>
@@ -48,26 +49,26 @@ struct AckWork {
 // Always acked <= sent <= head, and `flight` describes acked + 1 .. acked + flight.size() >= sent.
 struct Inbox {
   Encoding encoding = Encoding::kProtobuf;
-  bool brief = false;           // subscribed as "i"
+  bool brief = false;  // subscribed as "i"
   uint8_t qos = 0;
-  bool live = false;            // login answered, sync sent
-  bool reading = false;         // a ReadInbox is under way
-  bool reading_acked = false;   // likewise, to know what an acknowledgement covers
-  bool ack_busy = false;        // an Ack is under way, or waits to be tried again
+  bool live = false;           // login answered, sync sent
+  bool reading = false;        // a ReadInbox is under way
+  bool reading_acked = false;  // likewise, to know what an acknowledgement covers
+  bool ack_busy = false;       // an Ack is under way, or waits to be tried again
   bool silent_armed = false, close_armed = false;
-  uint8_t rounds = 0;           // of redelivery without progress
+  uint8_t rounds = 0;  // of redelivery without progress
   uint8_t login_tries = 0;
-  uint32_t generation = 0;      // replies of an earlier one are of no use
-  uint32_t skips = 0;           // entries skipped since the last frame
+  uint32_t generation = 0;  // replies of an earlier one are of no use
+  uint32_t skips = 0;       // entries skipped since the last frame
   uint32_t window = limits::kWindowBytesFirst;
-  uint32_t bytes = 0;           // of frames under way
+  uint32_t bytes = 0;  // of frames under way
   uint64_t epoch = 0, acked = 0, sent = 0, head = 0;
-  uint64_t ack_wanted = 0;      // acknowledged by the device, but what that covers is being read
-  int64_t silent_since = 0;     // last progress, or when something got under way
+  uint64_t ack_wanted = 0;   // acknowledged by the device, but what that covers is being read
+  int64_t silent_since = 0;  // last progress, or when something got under way
   std::vector<UnderWay> flight;
-  std::vector<uint64_t> own_told;    // own entries told Accepted that are still to be skipped
+  std::vector<uint64_t> own_told;  // own entries told Accepted that are still to be skipped
   AckWork ack;
-  std::vector<std::string> held;     // frames that wait for sync, which comes first
+  std::vector<std::string> held;  // frames that wait for sync, which comes first
 };
 
 // A message on its way to the hub.
@@ -111,16 +112,16 @@ struct Session {
   User* user = nullptr;
   std::string device;
   int64_t expires_ms = 0;
-  int64_t bucket_at = 0;        // when `tokens` was right
-  float tokens = 0;             // sends it may make at once
+  int64_t bucket_at = 0;  // when `tokens` was right
+  float tokens = 0;       // sends it may make at once
   uint32_t max_frame = limits::kMaxFrame;
-  uint32_t generations = 0;     // of its inboxes
-  uint16_t requests = 0;        // under way
+  uint32_t generations = 0;  // of its inboxes
+  uint16_t requests = 0;     // under way
   bool service = false;
-  bool replaced = false;        // another connection took its client id
-  bool closing = false;         // kicked
+  bool replaced = false;                // another connection took its client id
+  bool closing = false;                 // kicked
   Encoding form = Encoding::kProtobuf;  // of its last packet: answers without an inbox
-  uint8_t tails = 0;            // bit 0: tail/{uid}, bit 1: json/tail/{uid}
+  uint8_t tails = 0;                    // bit 0: tail/{uid}, bit 1: json/tail/{uid}
   uint8_t tail_qos[2] = {0, 0};
   std::unique_ptr<Inbox> inbox;
   std::unique_ptr<SessionExtra> extra;
@@ -141,9 +142,9 @@ struct DeliveredWork {
 };
 
 struct User {
-  const std::string* uid = nullptr;   // the key in the directory
+  const std::string* uid = nullptr;  // the key in the directory
   std::vector<Session*> sessions;
-  uint32_t tails = 0;                 // tail subscriptions of all of them
+  uint32_t tails = 0;                    // tail subscriptions of all of them
   int64_t delivered_at = INT64_MIN / 2;  // when a Delivered went out last
   std::unique_ptr<DeliveredWork> delivered;
 };

@@ -27,13 +27,13 @@ namespace nightjar::core {
 struct FreshEntry {
   std::string chat;
   MsgId msg_id = 0;
-  std::string author;           // gets `own`; empty for a chat change: all get `shared`
+  std::string author;  // gets `own`; empty for a chat change: all get `shared`
   bool message = true;
   EntryTemplate shared, own;
-  SessionId told = 0;           // the connection told Accepted: skips its own entry
+  SessionId told = 0;  // the connection told Accepted: skips its own entry
   std::vector<hub::Delivery> deliveries;
-  bool task = false;            // the rest is left to a task
-  bool look_all = false;        // entries may be there that no reply told of: compare heads
+  bool task = false;      // the rest is left to a task
+  bool look_all = false;  // entries may be there that no reply told of: compare heads
 };
 
 // One partition's fan-out.
@@ -42,14 +42,14 @@ struct FanOutPartition {
     uint64_t position = 0;
     v1::FanOutTask task;
   };
-  uint64_t token = 0;           // of the lease; 0: not held
-  uint64_t run = 0;             // grows with each start over
-  bool busy = false;            // reading, working or trimming
-  bool more = false;            // look again when done
-  bool failed = false;          // a step of the task at hand failed
-  size_t outstanding = 0;       // appends without reply
-  uint64_t done = 0;            // position after the last finished task
-  uint64_t end = 0;             // of the log, as last seen
+  uint64_t token = 0;      // of the lease; 0: not held
+  uint64_t run = 0;        // grows with each start over
+  bool busy = false;       // reading, working or trimming
+  bool more = false;       // look again when done
+  bool failed = false;     // a step of the task at hand failed
+  size_t outstanding = 0;  // appends without reply
+  uint64_t done = 0;       // position after the last finished task
+  uint64_t end = 0;        // of the log, as last seen
   std::deque<Task> queue;
 };
 
@@ -71,17 +71,17 @@ struct SweepState {
 
 struct ClearingState {
   bool started = false;
-  std::string after;            // of the page asked for
+  std::string after;  // of the page asked for
   size_t cleared = 0;
 };
 
-struct StoreWait {              // a request put to the persisters
+struct StoreWait {  // a request put to the persisters
   std::unique_ptr<RequestJob> job;
   std::string topic, payload;
   bool repeated = false;
 };
 
-struct Later {                  // a call that is put again after a while
+struct Later {  // a call that is put again after a while
   hub::Call call;
   Pending pending;
 };
@@ -92,7 +92,7 @@ struct LogGate {
   uint32_t lines = 0, dropped = 0;
 };
 
-struct Watcher {                // a subscription to somebody's presence
+struct Watcher {  // a subscription to somebody's presence
   SessionId session = 0;
   Encoding encoding = Encoding::kProtobuf;
   int qos = 0;
@@ -103,8 +103,8 @@ struct State {
   ~State();
 
   const Config config;
-  const hub::BrokerName broker;  // "<id>#<incarnation>"
-  const std::string reply_topic; // where persisters answer
+  const hub::BrokerName broker;   // "<id>#<incarnation>"
+  const std::string reply_topic;  // where persisters answer
   std::shared_ptr<const KeySet> keys;
 
   // Of the event at hand.
@@ -114,14 +114,14 @@ struct State {
   Directory directory;
   Timers timers;
   ChatCache chats;
-  std::unordered_map<uint64_t, Pending> calls;   // by token
+  std::unordered_map<uint64_t, Pending> calls;  // by token
   uint64_t last_token = 0;
-  std::unordered_map<uint64_t, Later> later;     // by number
+  std::unordered_map<uint64_t, Later> later;  // by number
   uint64_t last_later = 0;
-  std::unordered_map<uint64_t, StoreWait> store; // by attempt
+  std::unordered_map<uint64_t, StoreWait> store;  // by attempt
   uint64_t last_attempt = 0;
   std::unordered_map<std::string, std::vector<Watcher>> watchers;  // by uid watched
-  std::unordered_map<std::string, int64_t> graces;  // who has just left -> when that will show
+  std::unordered_map<std::string, int64_t> graces;   // who has just left -> when that will show
   std::set<std::pair<int64_t, SessionId>> expiries;  // by whole second
   FanOutState fan_out;
   SweepState sweep;

@@ -1,6 +1,6 @@
 // Stage: whatever may have been lost between hub and broker is made good by comparing, for each
-// device, where its user's inbox ends with what the device was sent. In paced batches: one call under
-// way at a time.
+// device, where its user's inbox ends with what the device was sent. In paced batches: one call
+// under way at a time.
 #pragma once
 
 #include "plugin/core/state.h"

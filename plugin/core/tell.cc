@@ -46,7 +46,8 @@ void TellNotice(State& s, Session& session, v1::Notice::Kind kind, const std::st
   frame.mutable_notice()->set_kind(kind);
   frame.mutable_notice()->set_message(message);
   Route route = AnswerRoute(session);
-  Publish(s, session.id, std::move(route.topic), EncodeFitted(frame, route.encoding, session.max_frame), route.qos);
+  Publish(s, session.id, std::move(route.topic),
+          EncodeFitted(frame, route.encoding, session.max_frame), route.qos);
 }
 
 void TellBadFrame(State& s, Session& session, const std::string& reason) {
@@ -89,7 +90,9 @@ void AskLater(State& s, hub::Call call, Pending pending, int64_t delay_ms) {
   s.timers.Add(s.now.mono_ms + delay_ms, TimerKind::kAskAgain, number);
 }
 
-int64_t RetryDelay(uint32_t tries) { return std::min<int64_t>(500LL << std::min(tries, 5U), 10'000); }
+int64_t RetryDelay(uint32_t tries) {
+  return std::min<int64_t>(500LL << std::min(tries, 5U), 10'000);
+}
 
 bool HubBusy(const State& s) { return s.calls.size() >= s.config.hub_calls; }
 

@@ -28,7 +28,7 @@ enum class TimerKind : uint8_t {
 };
 
 struct Timer {
-  int64_t at = 0;     // steady ms
+  int64_t at = 0;  // steady ms
   uint64_t order = 0;
   TimerKind kind = TimerKind::kSilent;
   uint64_t key = 0;

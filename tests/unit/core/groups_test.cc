@@ -83,7 +83,7 @@ TEST_F(Groups, AStaleMembershipCostsASecondCallButNotTheOrder) {
   ASSERT_EQ(std::get<hub::ChangeReply>(changed).outcome, hub::ChangeReply::Outcome::kDone);
   world.SendChat(bob, 1, chat, "1");
   world.SendChat(bob, 2, chat, "2");
-  world.queue().RunOne();  // 1 is stale
+  world.queue().RunOne();             // 1 is stale
   world.SendChat(bob, 3, chat, "3");  // must not overtake 2
   world.RunHub();
   std::vector<std::pair<uint64_t, MsgId>> accepted;

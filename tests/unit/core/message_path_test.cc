@@ -22,7 +22,10 @@ std::vector<v1::ServerFrame> Messages(const std::vector<v1::ServerFrame>& frames
 
 class MessagePath : public testing::Test {
  protected:
-  MessagePath() { world.HubUp(); world.RunHub(); }
+  MessagePath() {
+    world.HubUp();
+    world.RunHub();
+  }
   World world;
 };
 

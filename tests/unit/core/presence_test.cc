@@ -167,7 +167,7 @@ TEST_F(PresenceTest, ABrokerClearsWhatItsEarlierLifeLeft) {
   world.Subscribe(tail, "tail/carol");
   world.Advance(5000);
   world.Restart();
-  Start();  // eve watches again
+  Start();                   // eve watches again
   world.Device("bob", "b");  // is back at once
   EXPECT_EQ(Told(), "+") << "not known to be gone yet";
   world.Advance(6000);

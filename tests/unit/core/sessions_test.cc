@@ -35,8 +35,8 @@ TEST_F(Sessions, WhoIsRefused) {
 TEST_F(Sessions, TopicsOfOthersAreDenied) {
   const SessionId alice = world.Connect("alice", "a");
   for (const char* filter :
-       {"inbox/bob", "json/inbox/bob", "tail/bob", "#", "inbox/#", "inbox/+", "presence/+", "$SYS/#",
-        "$share/x/inbox/alice", "chat/send", "svc/store/#", "$share/store/svc/store/#",
+       {"inbox/bob", "json/inbox/bob", "tail/bob", "#", "inbox/#", "inbox/+", "presence/+",
+        "$SYS/#", "$share/x/inbox/alice", "chat/send", "svc/store/#", "$share/store/svc/store/#",
         "presence/bob/phone", "other", ""}) {
     EXPECT_FALSE(world.Subscribe(alice, filter)) << filter;
   }
@@ -48,7 +48,8 @@ TEST_F(Sessions, TopicsOfOthersAreDenied) {
                             "svc/store/1", "chat/other", "$SYS/x", "x"}) {
     EXPECT_FALSE(world.Publish(alice, topic, "x")) << topic;
   }
-  for (const char* topic : {"chat/send", "s", "chat/ack", "a", "chat/req", "r", "presence/alice/a"}) {
+  for (const char* topic :
+       {"chat/send", "s", "chat/ack", "a", "chat/req", "r", "presence/alice/a"}) {
     EXPECT_TRUE(world.Publish(alice, topic, "x")) << topic;
   }
 }
@@ -106,7 +107,8 @@ TEST_F(Sessions, ALoginThatFailsIsTriedAgain) {
   ASSERT_EQ(frames.size(), 3U);
   EXPECT_TRUE(frames[0].has_sync());
   EXPECT_TRUE(frames[1].has_accepted());
-  EXPECT_TRUE(frames[2].has_message());  // accepted before the device was known: an entry like others
+  EXPECT_TRUE(
+      frames[2].has_message());  // accepted before the device was known: an entry like others
 }
 
 TEST_F(Sessions, AnIdleDeviceHasNoTimers) {

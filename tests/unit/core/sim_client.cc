@@ -109,8 +109,9 @@ void SimClient::SendUnanswered() {
     const Written& written = written_.at(id);
     const auto oldest = first.emplace(written.chat, id).first->second;
     // At most 16 under way in a chat, from the oldest unanswered one on.
-    const auto between = std::count_if(written_.lower_bound(oldest), written_.upper_bound(id),
-                                       [&](const auto& it) { return it.second.chat == written.chat; });
+    const auto between =
+        std::count_if(written_.lower_bound(oldest), written_.upper_bound(id),
+                      [&](const auto& it) { return it.second.chat == written.chat; });
     if (between <= 16) world_.SendChat(session_, id, written.chat, written.text);
   }
 }

@@ -1,5 +1,5 @@
-// A client that does what docs/protocol.md says under Receiving and Sending, and keeps what it saw for
-// judgement. One device; it outlives its connections.
+// A client that does what docs/protocol.md says under Receiving and Sending, and keeps what it saw
+// for judgement. One device; it outlives its connections.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Random small worlds: people write, acknowledge, come and go; the hub is slow, fails, loses replies
-// after their effect; packets get lost; the broker dies. In the end everybody has everything once, in
-// one order. A seed that fails fails again.
+// Random small worlds: people write, acknowledge, come and go; the hub is slow, fails, loses
+// replies after their effect; packets get lost; the broker dies. In the end everybody has
+// everything once, in one order. A seed that fails fails again.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -83,12 +83,16 @@ class SmallWorld {
     switch (Pick(12)) {
       case 0:
       case 1:
-      case 2: Write(client); break;
+      case 2:
+        Write(client);
+        break;
       case 3:
         if (client.connected()) client.SendUnanswered();
         break;
       case 4:
-      case 5: Receive(client, 3); break;
+      case 5:
+        Receive(client, 3);
+        break;
       case 6:
         if (client.connected()) client.Acknowledge();
         break;
@@ -102,8 +106,12 @@ class SmallWorld {
       case 8:
         for (int i = Pick(20); i > 0; --i) world_.queue().RunOne();
         break;
-      case 9: Fault(); break;
-      case 10: world_.AdvanceAlone(Pick(1500)); break;
+      case 9:
+        Fault();
+        break;
+      case 10:
+        world_.AdvanceAlone(Pick(1500));
+        break;
       case 11:
         world_.RunHub();
         if (Chance(5)) world_.Advance(15'000);
@@ -125,10 +133,16 @@ class SmallWorld {
 
   void Fault() {
     switch (Pick(6)) {
-      case 0: world_.queue().FailNext(); break;
+      case 0:
+        world_.queue().FailNext();
+        break;
       case 1:
-      case 2: world_.queue().LoseNext(); break;
-      case 3: world_.queue().TakeEffect(); break;
+      case 2:
+        world_.queue().LoseNext();
+        break;
+      case 3:
+        world_.queue().TakeEffect();
+        break;
       case 4:  // the connection to the hub breaks
         world_.Handle(HubDown{"test"});
         for (size_t n = world_.queue().size(); n > 0; --n) {

@@ -1,5 +1,5 @@
-// A small world for tests of the core: one engine, the hub in memory, clients that are lists of what
-// they were sent, and time that moves when told. Nothing is real but the decisions.
+// A small world for tests of the core: one engine, the hub in memory, clients that are lists of
+// what they were sent, and time that moves when told. Nothing is real but the decisions.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,8 @@ class World {
   bool Subscribe(SessionId session, const std::string& filter, int qos = 0);
   void Unsubscribe(SessionId session, const std::string& filter);
   // As a packet: asked first, then published. False: denied.
-  bool Publish(SessionId session, const std::string& topic, const std::string& payload, int qos = 0);
+  bool Publish(SessionId session, const std::string& topic, const std::string& payload,
+               int qos = 0);
   void Disconnect(SessionId session);
   void Handle(Event event);
   void Tick() { Handle(core::Tick{}); }
