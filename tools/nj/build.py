@@ -6,6 +6,9 @@ import shutil
 
 from nj.common import BUILD, PRESETS, ROOT, Failed, run, say
 
+# What a stack and its simulated people are made of; the tests are the larger part of a whole build.
+STACK = ("nightjar_plugin", "nightjar-persister", "nightjar-sim")
+
 
 def folder(preset):
     return os.path.join(BUILD, preset)

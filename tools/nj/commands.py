@@ -64,7 +64,7 @@ def token(args):
 
 def demo(args):
     setup.setup()
-    build.build(args.preset)
+    build.build(args.preset, build.STACK)
     simulator = build.program(args.preset, "client-sim/nightjar-sim")
     running, started = stack.up(args)
     try:
@@ -106,7 +106,7 @@ Browsers: ws://127.0.0.1:{running.data['brokers'][0]['ws']}. Ctrl-C ends it all.
 
 def bench(args):
     setup.setup()
-    build.build("release")
+    build.build("release", build.STACK)
     script = os.path.join(ROOT, "bench", "run.py")
     if not os.path.exists(script):
         raise Failed("bench/run.py is not there")

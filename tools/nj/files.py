@@ -6,39 +6,40 @@ import os
 from nj.common import ROOT, read_text, write_file
 
 
+def sample(name):
+    """The lines of a sample at the top of the repository, without comments."""
+    lines = (line.strip() for line in read_text(os.path.join(ROOT, name)).splitlines())
+    return [line for line in lines if line and line[0] != "#"]
+
+
+def replace(lines, start, line):
+    """Puts `line` in place of the one line that starts so."""
+    (at,) = [number for number, old in enumerate(lines) if old.startswith(start)]
+    lines[at] = line
+
+
+def write(path, name, lines):
+    write_file(path, f"# Written by ./nj up from {name} at the top of the repository.\n" + "\n".join(lines) + "\n",
+               mode=0o600)
+
+
 def redis_conf(path, port, data, maxmemory):
-    write_file(path, f"""# Written by ./nj up.
-bind 127.0.0.1
-port {port}
-protected-mode yes
-daemonize no
-dir {data}
-# Accepted means that the journal is on disk: every write is synced before Redis answers.
-appendonly yes
-appendfsync always
-no-appendfsync-on-rewrite no
-aof-use-rdb-preamble yes
-save ""
-# Full means refused, never lost.
-maxmemory {maxmemory}
-maxmemory-policy noeviction
-""", mode=0o600)
+    lines = sample("redis.conf")
+    replace(lines, "port ", f"port {port}")
+    replace(lines, "maxmemory ", f"maxmemory {maxmemory}")
+    write(path, "redis.conf", [*lines, f'dir "{data}"', "daemonize no"])
 
 
 def mosquitto_conf(path, mqtt, ws, unix, plugin, options, version):
-    """The sample mosquitto.conf with addresses, plugin and options of this stack."""
-    lines = [line.strip() for line in read_text(os.path.join(ROOT, "mosquitto.conf")).splitlines()]
+    lines = [line for line in sample("mosquitto.conf") if not line.startswith("plugin_opt_")]
+    replace(lines, "listener 1883 ", f"listener {mqtt} 127.0.0.1")
+    replace(lines, "listener 8083 ", f"listener {ws} 127.0.0.1")
+    replace(lines, "listener 0 ", f"listener 0 {unix}")
+    replace(lines, "plugin ", f"plugin {plugin}")
+    lines.insert(0, f"user {getpass.getuser()}")    # else root would become the user mosquitto
     if version >= (2, 1):
-        lines = [line.lstrip("#") if line.startswith("#packet_buffer_size ") else line for line in lines]
-    lines = [line for line in lines if line and line[0] != "#" and not line.startswith("plugin_opt_")]
-    for start, line in (("listener 1883 ", f"listener {mqtt} 127.0.0.1"), ("listener 8083 ", f"listener {ws} 127.0.0.1"),
-                        ("listener 0 ", f"listener 0 {unix}"), ("plugin ", f"plugin {plugin}")):
-        (at,) = [number for number, old in enumerate(lines) if old.startswith(start)]
-        lines[at] = line
-    lines.insert(0, f"user {getpass.getuser()}")
-    lines += [f"plugin_opt_{name} {value}" for name, value in options.items()]
-    write_file(path, "# Written by ./nj up from the sample at the top of the repository.\n" + "\n".join(lines) + "\n",
-               mode=0o600)
+        lines.insert(0, "packet_buffer_size 512")
+    write(path, "mosquitto.conf", lines + [f"plugin_opt_{name} {value}" for name, value in options.items()])
 
 
 def unix_socket(folder, made):
