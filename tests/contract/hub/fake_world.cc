@@ -76,7 +76,7 @@ void FakeWorld::Reset() {
   FakeHubOptions options;
   options.clock = [this] { return clock_; };
   options.partitions = bounds_.partitions;
-  options.inbox_entries = kInboxBound;
+  options.inbox_entries = bounds_.inbox;
   options.journal_max = bounds_.journal_max;
   options.tasks_max = bounds_.tasks_max;
   hub_ = std::make_unique<FakeHub>(options);

@@ -118,11 +118,15 @@ Call Generator::MakeSend(const fake::HubState& state, int64_t clock) {
   s.chat = Chance(97) ? Pick(names_.chats) : Pick(std::vector<std::string>{"", "d:al", "g:zz"});
   if (mix_ == Mix::kFanOut && Chance(80)) s.chat = groups_[0];
   if (mix_ == Mix::kWindows && Chance(80)) s.chat = names_.chats[0];
-  s.author = mix_ == Mix::kWindows ? Pick(std::vector<std::string>{"al", "bo"}) : Uid();
+  s.author = Uid();
   s.device = Pick(names_.devices);
+  if (mix_ == Mix::kWindows) {  // one device with full windows, one user with many devices
+    s.author = Chance(75) ? "al" : "bo";
+    if (Chance(40)) s.device = names_.devices[0];
+  }
   // Ids from a short, slowly moving range: repeats, gaps, and what has left the window.
-  const uint32_t range = mix_ == Mix::kWindows ? 24 : 8;
-  s.client_msg_id = Chance(8) ? 0 : 1 + text_ / (mix_ == Mix::kWindows ? 12 : 6) + Below(range);
+  const uint32_t range = mix_ == Mix::kWindows ? 22 : 8;
+  s.client_msg_id = Chance(8) ? 0 : 1 + text_ / 8 + Below(range);
   s.received_ms = clock + (Chance(70) ? 0 : static_cast<int64_t>(Below(40'000)) - 25'000);
   s.text_bytes = Chance(90) ? 100 : limits::kTextBigChat + 1;
   s.shared = Template(2);

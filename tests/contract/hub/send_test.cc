@@ -286,6 +286,17 @@ TEST_P(SendTest, OldEntriesGoAFewAtATime) {
   EXPECT_EQ(Head("bob"), 16u);
 }
 
+TEST_P(SendTest, AtMostThirtyTwoOldEntriesGoAtOnce) {
+  Start({.inbox = 50});
+  for (uint64_t i = 1; i <= 47; ++i) Send(kDirect, "alice", i);
+  world().Advance(limits::kInboxMs + 1);
+  Send(kDirect, "alice", 48);
+  EXPECT_EQ(Inbox("bob").first, 33u);
+  for (uint64_t i = 49; i <= 64; ++i) Send(kDirect, "alice", i);
+  EXPECT_EQ(Inbox("bob").first, 48u);
+  EXPECT_EQ(Head("bob"), 64u);
+}
+
 TEST_P(SendTest, EntriesOfExactlyThirtyDaysStay) {
   for (uint64_t i = 1; i <= 15; ++i) Send(kDirect, "alice", i);
   world().Advance(limits::kInboxMs);

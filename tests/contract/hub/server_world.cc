@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/hub/keys.h"
+#include "common/hub/redis/library.h"
 #include "common/hub/redis/redis_hub.h"
 #include "common/hub/redis/testing.h"
 #include "common/hub/sync_call.h"
@@ -19,13 +20,19 @@ namespace nightjar::hub::contract {
 
 namespace {
 
-// The library with the test's clock and the test's bound for inboxes.
-std::string LibraryForContract() {
+// The library with the test's clock and the test's bound for inboxes, and with a digest of its own,
+// so that it takes the place of one with another bound.
+std::string LibraryForContract(size_t inbox_bound) {
   std::string library = TestLibrary();
-  const std::string line = "local INBOX_ENTRIES = 10000\n";
-  const size_t at = library.find(line);
-  if (at == std::string::npos) throw std::runtime_error("no INBOX_ENTRIES in the library");
-  return library.replace(at, line.size(), fmt::format("local INBOX_ENTRIES = {}\n", kInboxBound));
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const size_t at = library.find(from);
+    if (at == std::string::npos) throw std::runtime_error("the library lacks: " + from);
+    library.replace(at, from.size(), to);
+  };
+  replace("local INBOX_ENTRIES = 10000\n", fmt::format("local INBOX_ENTRIES = {}\n", inbox_bound));
+  const std::string digest = StateOf(library).digest;
+  replace(digest, fmt::format("{:0{}}", inbox_bound, digest.size()));
+  return library;
 }
 
 // One server of a kind for the whole program, started by its first use and stopped at exit.
@@ -154,7 +161,7 @@ class ServerWorld final : public World {
     options.partitions = bounds.partitions;
     options.journal_max = bounds.journal_max;
     options.tasks_max = bounds.tasks_max;
-    options.library = LibraryForContract();
+    options.library = LibraryForContract(bounds.inbox);
     hub_ = std::make_unique<RedisHub>(options);
     const Reply info = Do(Info{});
     if (std::get_if<InfoReply>(&info) == nullptr) throw std::runtime_error(Print(info));

@@ -21,6 +21,7 @@ struct Bounds {
   uint32_t partitions = 2;
   size_t journal_max = 1000;
   size_t tasks_max = 1000;
+  size_t inbox = kInboxBound;
 };
 
 // What no call shows, read from where it is kept. Empty values are left out, so that "never
