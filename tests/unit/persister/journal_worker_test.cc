@@ -48,9 +48,8 @@ TEST(JournalWorker, StoresWhatComesAndEndsCleanly) {
   EXPECT_EQ(worker.counters().stored, 50u);
   EXPECT_EQ(store.History({"d:alice:bob", 0, 0, 100})->messages.size(), 50u);
   hub::Lease lease{.role = hub::Role::kPersist, .owner = "next", .partitions = {0, 1, 2, 3}};
-  for (const uint64_t token : std::get<hub::LeaseReply>(world.hub.Do(lease)).tokens) {
-    EXPECT_NE(token, 0u) << "given back";
-  }
+  const auto leased = std::get<hub::LeaseReply>(world.hub.Do(lease));
+  for (const uint64_t token : leased.tokens) EXPECT_NE(token, 0u) << "given back";
 }
 
 // Keeps the callbacks and answers nothing.
