@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Measures Nightjar against a bare Mosquitto under the same talk; ./nj bench runs it (bench/README.md).
+"""Measures Nightjar against a bare Mosquitto under the same talk (bench/README.md).
 
-Starts its own servers on free ports and stops them again, whatever happens: only processes that it started.
+./nj bench runs it. Starts its own servers on free ports and stops them again, whatever happens:
+only processes that it started.
 """
 import argparse
 import contextlib
@@ -55,9 +56,12 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two rates, under 3 minutes")
-    parser.add_argument("--json", metavar="FILE", help="write all figures there (schema: bench/README.md)")
-    parser.add_argument("--build", default="build/release", metavar="DIR", help="default: build/release")
-    parser.add_argument("--preset", metavar="P", help="what ./nj up starts (default: --build's last part)")
+    parser.add_argument("--json", metavar="FILE",
+                        help="write all figures there (schema: bench/README.md)")
+    parser.add_argument("--build", default="build/release", metavar="DIR",
+                        help="default: build/release")
+    parser.add_argument("--preset", metavar="P",
+                        help="what ./nj up starts (default: --build's last part)")
     return parser.parse_args()
 
 
@@ -127,9 +131,10 @@ def measure(bench):
     for side, start in (("bare", bench.bare), ("nightjar", bench.nightjar)):
         print(f"== {side}: {bench.plan['idle']} idle connections", flush=True)
         with start() as (arguments, pids):
-            idle = bench.load(arguments, pids, ["--idle", str(bench.plan["idle"]), "--prefix", "idle"], 120)
+            count = str(bench.plan["idle"])
+            idle = bench.load(arguments, pids, ["--idle", count, "--prefix", "idle"], 120)
         print(f"== {side}: 1,000 users in 500 pairs", flush=True)
-        with start() as (arguments, pids):  # anew: memory and inboxes of the idle ones do not count here
+        with start() as (arguments, pids):  # anew: nothing of the idle ones counts here
             seconds, rates = bench.plan["seconds"], bench.plan["rates"]
             extra = ["--pairs", "500", "--text", "100", "--seconds", str(seconds)]
             for rate in rates:
@@ -163,14 +168,16 @@ def ratios(bare, nightjar):
 
 def print_report(report):
     machine = report["machine"]
-    print(f"\n{machine['cores']} cores ({machine['cpu']}), {report['date']}, commit {report['commit']}, "
-          f"{report['took_s']:.0f} s")
+    print(f"\n{machine['cores']} cores ({machine['cpu']}), {report['date']}, "
+          f"commit {report['commit']}, {report['took_s']:.0f} s")
     print("\nCPU us per message (send, accepted, delivery, receipt):")
     print("    rate   bare |  broker    redis  persister     sum | broker/bare  sum/bare")
-    for bare, ours, ratio in zip(report["bare"]["runs"], report["nightjar"]["runs"], report["ratios"]):
+    rows = zip(report["bare"]["runs"], report["nightjar"]["runs"], report["ratios"])
+    for bare, ours, ratio in rows:
         cpu = ours["cpu_us_per_message"]
-        print(f"{bare['rate']:>8} {bare['cpu_us_per_message_sum']:>6.1f} | {cpu['mosquitto']:>7.1f} "
-              f"{cpu['redis']:>8.1f} {cpu['persister']:>10.1f} {ours['cpu_us_per_message_sum']:>7.1f} | "
+        print(f"{bare['rate']:>8} {bare['cpu_us_per_message_sum']:>6.1f} | "
+              f"{cpu['mosquitto']:>7.1f} {cpu['redis']:>8.1f} {cpu['persister']:>10.1f} "
+              f"{ours['cpu_us_per_message_sum']:>7.1f} | "
               f"{ratio['broker_ratio']:>11.2f} {ratio['total_ratio']:>9.2f}")
     print("\nlatency from the intended send time, ms (p50 / p99 / p99.9):")
     for side in ("bare", "nightjar"):
@@ -185,10 +192,11 @@ def print_report(report):
     idle = {side: report[side]["idle"]["rss_bytes_per_connection"] for side in ("bare", "nightjar")}
     own = idle["nightjar"]["mosquitto"] - idle["bare"]["mosquitto"]
     print(f"\nidle connection: bare {idle['bare']['mosquitto']:.0f} bytes, broker with plugin "
-          f"{idle['nightjar']['mosquitto']:.0f} ({own:+.0f}), in Redis {idle['nightjar']['redis']:.0f}")
+          f"{idle['nightjar']['mosquitto']:.0f} ({own:+.0f}), "
+          f"in Redis {idle['nightjar']['redis']:.0f}")
     chosen = next(r for r in report["ratios"] if r["rate"] == RATIO_RATE)
     print(f"targets: broker <= {TARGETS['broker_ratio']}, total <= {TARGETS['total_ratio']}, p99 < "
-          f"{TARGETS['p99_ms']:.0f} ms, idle <= {TARGETS['idle_bytes']} bytes beside Mosquitto's own")
+          f"{TARGETS['p99_ms']:.0f} ms, idle <= {TARGETS['idle_bytes']} bytes beside bare")
     print(f"\nat {RATIO_RATE:,} messages/s (ratios of CPU to bare Mosquitto, p99 send->received):")
     print(f"broker_ratio={chosen['broker_ratio']:.2f} total_ratio={chosen['total_ratio']:.2f} "
           f"p99_ms={chosen['p99_ms']:.2f}")
@@ -232,8 +240,8 @@ def memory_bytes():
 
 
 def commit():
-    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True,
-                          text=True)
+    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"],
+                          capture_output=True, text=True)
     return done.stdout.strip() or "unknown"
 
 

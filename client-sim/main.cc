@@ -15,13 +15,16 @@ using nightjar::swarm::LoadOptions;
 
 void AddDemo(CLI::App& app, DemoOptions& demo, std::vector<std::string>& tokens) {
   auto* command = app.add_subcommand(
-      "demo", "Five people chat over a running stack for about 20 seconds, live in the terminal. "
-              "Exit code 0 only if everything accepted reached everybody exactly once.");
+      "demo",
+      "Five people chat over a running stack for about 20 seconds, live in the terminal. "
+      "Exit code 0 only if everything accepted reached everybody exactly once.");
   command->add_option("--stack", demo.stack, "the stack.json that ./nj up wrote")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--seed", demo.seed, "another seed, another conversation")->capture_default_str();
-  command->add_option("--key-file", demo.key_file, "sign tokens with this key file, not the stack's")
+  command->add_option("--seed", demo.seed, "another seed, another conversation")
+      ->capture_default_str();
+  command
+      ->add_option("--key-file", demo.key_file, "sign tokens with this key file, not the stack's")
       ->check(CLI::ExistingFile);
   command->add_option("--token", tokens, "UID=JWT: use this token for UID instead of signing one")
       ->take_all();
@@ -38,8 +41,9 @@ bool SplitTokens(const std::vector<std::string>& tokens, DemoOptions& demo) {
 
 CLI::App* AddLoad(CLI::App& app, LoadOptions& load, std::vector<std::string>& watched) {
   auto* command = app.add_subcommand(
-      "load", "Pairs of users write to each other at fixed rates, open loop; tells latencies and the CPU "
-              "time of the servers. Exit code 0 only if every message came through.");
+      "load",
+      "Pairs of users write to each other at fixed rates, open loop; tells latencies and the CPU "
+      "time of the servers. Exit code 0 only if every message came through.");
   command->add_option("--mode", load.mode, "bare (plain broker, QoS 1 by hand) or nightjar")
       ->check(CLI::IsMember({"bare", "nightjar"}))
       ->capture_default_str();
@@ -50,7 +54,8 @@ CLI::App* AddLoad(CLI::App& app, LoadOptions& load, std::vector<std::string>& wa
   command->add_option("--pairs", load.pairs, "pairs of users")
       ->check(CLI::Range(1, 9000))
       ->capture_default_str();
-  command->add_option("--rate", load.rates, "messages a second; several are run one after the other")
+  command
+      ->add_option("--rate", load.rates, "messages a second; several are run one after the other")
       ->check(CLI::Range(1, 200'000))
       ->capture_default_str();
   command->add_option("--seconds", load.seconds, "measured time of each rate")
@@ -66,9 +71,12 @@ CLI::App* AddLoad(CLI::App& app, LoadOptions& load, std::vector<std::string>& wa
       ->check(CLI::ExistingFile);
   command->add_option("--prefix", load.prefix, "uids are this and a number")->capture_default_str();
   command->add_option("--watch", watched, "NAME=PID: measure this process")->take_all();
-  command->add_option("--idle", load.idle, "no talk: connect this many clients, tell memory per client")
+  command
+      ->add_option("--idle", load.idle,
+                   "no talk: connect this many clients, tell memory per client")
       ->check(CLI::Range(1, 19'000));
-  command->add_option("--settle", load.settle_s, "seconds that idle clients sit before memory is read")
+  command
+      ->add_option("--settle", load.settle_s, "seconds that idle clients sit before memory is read")
       ->check(CLI::Range(1, 120))
       ->capture_default_str();
   command->add_option("--seed", load.seed, "who writes when")->capture_default_str();

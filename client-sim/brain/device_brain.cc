@@ -169,8 +169,8 @@ void DeviceBrain::OnAccepted(const v1::Accepted& accepted, Now now, Out& out) {
 void DeviceBrain::OnRejected(const v1::Rejected& rejected, Now now, Out& out) {
   auto entry = outbox_.Rejected(rejected, now.mono_ms);
   if (!entry) return;
-  out.happened.push_back(SendRefused{rejected.client_msg_id(), entry->chat_id, entry->send.text(),
-                                     rejected.error()});
+  out.happened.push_back(
+      SendRefused{rejected.client_msg_id(), entry->chat_id, entry->send.text(), rejected.error()});
 }
 
 void DeviceBrain::OnResponse(const v1::Response& response, Now now, Out& out) {
@@ -218,7 +218,8 @@ void DeviceBrain::OnResponse(const v1::Response& response, Now now, Out& out) {
 
 void DeviceBrain::OnChat(const v1::Chat& chat) {
   ChatState& state = Chat(chat.chat_id());
-  if (static_cast<uint32_t>(chat.members_size()) != chat.member_count()) return;  // not the whole list
+  if (static_cast<uint32_t>(chat.members_size()) != chat.member_count())
+    return;  // not the whole list
   state.members.clear();
   state.members.insert(chat.members().begin(), chat.members().end());
 }

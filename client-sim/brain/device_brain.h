@@ -36,9 +36,9 @@ struct Out {
 
 class DeviceBrain {
  public:
-  static constexpr size_t kKnownPerChat = 10'000;     // message ids remembered to recognise repeats
-  static constexpr int64_t kRequestAgainMs = 5'000;   // an unanswered request is repeated
-  static constexpr int64_t kMarkMissingMs = 60'000;   // a missing mark is asked for
+  static constexpr size_t kKnownPerChat = 10'000;    // message ids remembered to recognise repeats
+  static constexpr int64_t kRequestAgainMs = 5'000;  // an unanswered request is repeated
+  static constexpr int64_t kMarkMissingMs = 60'000;  // a missing mark is asked for
 
   DeviceBrain(std::string uid, std::string device);
 
@@ -78,11 +78,11 @@ class DeviceBrain {
     int64_t due_ms = 0;
   };
   struct ChatState {
-    std::set<uint64_t> known;                // message ids this device has
-    std::set<std::string> members;           // as far as known
-    std::map<std::string, uint64_t> marks;   // uid -> delivered up to
-    uint64_t newest_own = 0;                 // newest message of this user, which marks should reach
-    int64_t own_since_ms = 0;                // when that one became known
+    std::set<uint64_t> known;               // message ids this device has
+    std::set<std::string> members;          // as far as known
+    std::map<std::string, uint64_t> marks;  // uid -> delivered up to
+    uint64_t newest_own = 0;                // newest message of this user, which marks should reach
+    int64_t own_since_ms = 0;               // when that one became known
   };
 
   void Frame(std::string_view payload, Now now, Out& out);

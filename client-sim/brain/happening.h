@@ -9,8 +9,8 @@
 
 namespace nightjar::client {
 
-// The inbox is subscribed and the server said where this device stands. Also sent again by the server
-// at its own wish.
+// The inbox is subscribed and the server said where this device stands. Also sent again by the
+// server at its own wish.
 struct Synced {
   uint64_t epoch = 0, start = 0, head = 0;
   bool resync = false;
@@ -75,8 +75,8 @@ struct ServerFault {
   std::string what;
 };
 
-using Happening = std::variant<Synced, WentDown, SendAccepted, SendRefused, MessageCame, RepeatCame,
-                               ChatChanged, MarkMoved, AckSent, GapSeen, PresenceSeen, Answered,
-                               Noticed, ServerFault>;
+using Happening =
+    std::variant<Synced, WentDown, SendAccepted, SendRefused, MessageCame, RepeatCame, ChatChanged,
+                 MarkMoved, AckSent, GapSeen, PresenceSeen, Answered, Noticed, ServerFault>;
 
 }  // namespace nightjar::client

@@ -13,14 +13,14 @@ namespace nightjar::client {
 
 class InboxCursor {
  public:
-  static constexpr int64_t kAckAfterMs = 200;      // acknowledgements are collected this long
+  static constexpr int64_t kAckAfterMs = 200;        // acknowledgements are collected this long
   static constexpr int64_t kAskAgainAfterMs = 2000;  // a resend that brought nothing is asked again
 
   enum class Verdict {
-    kNew,      // continues what is held; held has moved
-    kRepeat,   // held already; drop it
-    kGap,      // something before it is missing; drop it, a resend is owed
-    kNoSync,   // a numbered frame before any sync: the server broke the protocol
+    kNew,     // continues what is held; held has moved
+    kRepeat,  // held already; drop it
+    kGap,     // something before it is missing; drop it, a resend is owed
+    kNoSync,  // a numbered frame before any sync: the server broke the protocol
   };
 
   // The connection is gone: what the next sync says counts, and nothing is owed on the old line.

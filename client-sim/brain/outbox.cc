@@ -9,9 +9,7 @@
 namespace nightjar::client {
 namespace {
 
-bool IsFinal(v1::Code code) {
-  return code != v1::RESOURCE_EXHAUSTED && code != v1::UNAVAILABLE;
-}
+bool IsFinal(v1::Code code) { return code != v1::RESOURCE_EXHAUSTED && code != v1::UNAVAILABLE; }
 
 }  // namespace
 

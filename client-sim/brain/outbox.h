@@ -23,7 +23,7 @@ class Outbox {
   static constexpr int64_t kRepeatCapMs = 60'000;
 
   struct Entry {
-    v1::Send send;       // without a riding acknowledgement
+    v1::Send send;        // without a riding acknowledgement
     std::string chat_id;  // also for `to`: a direct chat's id is known beforehand
     int tries = 0;
     int64_t due_ms = 0;  // when to send it, or to repeat it
@@ -62,8 +62,8 @@ class Outbox {
   size_t capacity_;
   uint64_t last_id_ = 0;
   std::map<uint64_t, Entry> unanswered_;  // by client_msg_id, which is the order of writing
-  // For each chat its sends from the oldest unanswered on, answered ones included: the hub remembers
-  // the 16 highest ids, so the window may not slide past one that is still open.
+  // For each chat its sends from the oldest unanswered on, answered ones included: the hub
+  // remembers the 16 highest ids, so the window may not slide past one that is still open.
   std::map<std::string, std::deque<uint64_t>> chats_;
 };
 

@@ -63,7 +63,8 @@ void Device::Take(const LinkEvent& event, Now now, std::vector<Happening>& happe
       if (state_ != State::kUp) return;
       brain_.Arrived(event.topic, event.payload, now, out_);
       if (brain_.synced()) backoff_.Reset();  // not at connect: it may be refused again right after
-      if (out_.replaced) {  // somebody else goes by this client id now: coming back would be a tug of war
+      if (out_.replaced) {  // somebody else goes by this client id now: coming back would be a tug
+                            // of war
         Do(happened);
         return GoOffline(now);
       }

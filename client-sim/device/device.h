@@ -1,7 +1,7 @@
 // A device that lives: a DeviceBrain on a Link, reconnecting by itself.
 //
-// Threads: one owner; Step() does all the work and never blocks for long (Close() says goodbye, at most
-// a second).
+// Threads: one owner; Step() does all the work and never blocks for long (Close() says goodbye, at
+// most a second).
 #pragma once
 
 #include <cstdint>

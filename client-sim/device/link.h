@@ -15,7 +15,8 @@ struct LinkEvent {
   std::string payload;  // kArrived: the payload; kDown: the reason
 };
 
-// Threads: one owner makes every call; nothing blocks. What happens on the line is collected by Poll().
+// Threads: one owner makes every call; nothing blocks. What happens on the line is collected by
+// Poll().
 class Link {
  public:
   virtual ~Link() = default;

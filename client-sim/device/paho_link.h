@@ -36,8 +36,8 @@ struct PahoOptions {
   int connect_timeout_s = 5;
 };
 
-// `bell` must outlive the link. The queue from Paho's thread is bounded: frames beyond it are dropped,
-// which the device notices as a gap and makes good.
+// `bell` must outlive the link. The queue from Paho's thread is bounded: frames beyond it are
+// dropped, which the device notices as a gap and makes good.
 std::unique_ptr<Link> MakePahoLink(PahoOptions options, Bell* bell);
 
 }  // namespace nightjar::client

@@ -76,7 +76,8 @@ void Oracle::OnMessage(const DeviceKey& who, const MessageCame& came) {
   }
   const auto [other, first] =
       chat.seen.emplace(message.msg_id(), Fact{message.author(), "", message.text()});
-  if (!first && (other->second.text != message.text() || other->second.author != message.author())) {
+  if (!first &&
+      (other->second.text != message.text() || other->second.author != message.author())) {
     Fault(id + " reads differently on two devices");
   }
   const auto fact = chat.accepted.find(message.msg_id());
@@ -240,14 +241,16 @@ void Oracle::Fault(std::string what) {
 std::vector<std::string> Oracle::Faults(bool final) const {
   std::vector<std::string> all = faults_;
   if (!final) return all;
-  ForEachOwed([&](const auto& chat_id, auto msg_id, const auto& fact, const auto& device, bool done) {
-    if (done || all.size() >= kMostFaults) return;
-    all.push_back(Name(device) + " never got " + Id(chat_id, msg_id) + " from " + fact.author);
-  });
-  ForEachMark([&](const auto& chat_id, const auto& author, const auto& uid, auto msg_id, bool done) {
-    if (done || all.size() >= kMostFaults) return;
-    all.push_back(author + " was never told that " + uid + " has " + Id(chat_id, msg_id));
-  });
+  ForEachOwed(
+      [&](const auto& chat_id, auto msg_id, const auto& fact, const auto& device, bool done) {
+        if (done || all.size() >= kMostFaults) return;
+        all.push_back(Name(device) + " never got " + Id(chat_id, msg_id) + " from " + fact.author);
+      });
+  ForEachMark(
+      [&](const auto& chat_id, const auto& author, const auto& uid, auto msg_id, bool done) {
+        if (done || all.size() >= kMostFaults) return;
+        all.push_back(author + " was never told that " + uid + " has " + Id(chat_id, msg_id));
+      });
   std::set<std::string> people;
   for (const auto& [device, seen] : devices_) people.insert(device.first);
   for (const auto& [chat_id, chat] : chats_) {

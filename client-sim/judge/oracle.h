@@ -1,13 +1,15 @@
-// The judge: watches what devices tell and says whether the promises were kept (docs/guarantees.md):
+// The judge: watches what devices tell and says whether the promises were kept
+// (docs/guarantees.md):
 //   G1, G2  everything accepted reached every member's devices, exactly once as people see it;
-//   G3      every device got the messages of a chat in the order of their ids, and all saw the same;
-//   G5      a delivered mark moved only forward, and only after an acknowledgement; in the end all came;
-//   and the server never broke the protocol. What people were shown must have been accepted from somebody,
-//   once: a message that nobody was told Accepted for is a repeat stored twice.
+//   G3      every device got the messages of a chat in the order of their ids, and all saw the
+//   same; G5      a delivered mark moved only forward, and only after an acknowledgement; in the
+//   end all came; and the server never broke the protocol. What people were shown must have been
+//   accepted from somebody, once: a message that nobody was told Accepted for is a repeat stored
+//   twice.
 //
-// Pure; one owner. Feed happenings in the order in which they happened (over all devices). Devices are
-// made known before the traffic starts; first version: it does not judge devices that appear later,
-// push, or presence.
+// Pure; one owner. Feed happenings in the order in which they happened (over all devices). Devices
+// are made known before the traffic starts; first version: it does not judge devices that appear
+// later, push, or presence.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +38,7 @@ class Oracle {
     uint64_t delivered = 0;  // of those, how many did
     uint64_t marks_owed = 0;
     uint64_t marks = 0;
-    uint64_t repeats = 0;    // copies that devices recognised and dropped: allowed, counted
+    uint64_t repeats = 0;  // copies that devices recognised and dropped: allowed, counted
   };
   Tally Count() const;
   // Nothing is outstanding any more.
@@ -59,12 +61,13 @@ class Oracle {
     std::map<std::string, std::vector<Interval>> members;
     std::map<uint64_t, Fact> accepted;
     std::map<uint64_t, Fact> seen;  // what anybody was shown under an id (device unknown)
-    std::map<std::string, std::set<uint64_t>> acked;  // uid -> ids acknowledged by one of the devices
+    std::map<std::string, std::set<uint64_t>>
+        acked;  // uid -> ids acknowledged by one of the devices
     std::map<std::string, std::map<std::string, uint64_t>> marks;  // observer -> uid -> id
   };
   struct Seen {
-    std::map<std::string, std::set<uint64_t>> shown;     // chat -> ids shown to the person
-    std::map<std::string, uint64_t> last_in_order;       // chat -> newest that came by inbox
+    std::map<std::string, std::set<uint64_t>> shown;  // chat -> ids shown to the person
+    std::map<std::string, uint64_t> last_in_order;    // chat -> newest that came by inbox
     std::map<uint64_t, std::pair<std::string, uint64_t>> by_seq;  // not acknowledged yet
     std::map<std::pair<std::string, uint64_t>, uint64_t> sent;    // (chat, client_msg_id) -> msg_id
     bool passed_over = false;  // a resync: what it passed over counts as acknowledged

@@ -13,9 +13,9 @@ struct Demo::Person {
   Person(std::string uid, std::unique_ptr<Link> link, uint64_t seed)
       : device(std::move(uid), "phone", std::move(link), seed) {}
   Device device;
-  bool away = false;       // by the script
+  bool away = false;  // by the script
   bool catching_up = false;
-  uint64_t head = 0;       // what the inbox held on coming back
+  uint64_t head = 0;  // what the inbox held on coming back
   std::vector<std::string> missed;
 };
 
@@ -66,11 +66,13 @@ void Demo::Advance(Now now) {
             if (person->device.online()) continue;
             missing += " " + person->device.brain().uid();
           }
-          GiveUp("connected, but never told where they stand, or not connected at all:" + missing, now);
+          GiveUp("connected, but never told where they stand, or not connected at all:" + missing,
+                 now);
         }
         return;
       }
-      terminal_->Note(now.unix_ms, fmt::format("{} are connected", fmt::join(script_.people, ", ")));
+      terminal_->Note(now.unix_ms,
+                      fmt::format("{} are connected", fmt::join(script_.people, ", ")));
       v1::Request request;
       request.mutable_create_chat()->set_title(script_.group_title);
       for (size_t i = 1; i < script_.people.size(); ++i) {
@@ -151,8 +153,8 @@ void Demo::Saw(Person& person, const Happening& happening, Now now) {
           }
         }
         if constexpr (std::is_same_v<T, SendRefused>) {
-          terminal_->Bad(now.unix_ms, fmt::format("{} was refused \"{}\": {}", uid, h.text,
-                                                  h.error.message()));
+          terminal_->Bad(now.unix_ms,
+                         fmt::format("{} was refused \"{}\": {}", uid, h.text, h.error.message()));
         }
         if constexpr (std::is_same_v<T, WentDown>) {
           if (!person.away) terminal_->Bad(now.unix_ms, uid + ": " + h.reason);
@@ -173,11 +175,13 @@ void Demo::Saw(Person& person, const Happening& happening, Now now) {
 
 void Demo::OnAccepted(Person& person, const SendAccepted& accepted, Now now) {
   const std::string& uid = person.device.brain().uid();
-  if (const auto sent = sent_at_ms_.find({uid, accepted.client_msg_id}); sent != sent_at_ms_.end()) {
+  if (const auto sent = sent_at_ms_.find({uid, accepted.client_msg_id});
+      sent != sent_at_ms_.end()) {
     accept_ms_.push_back(now.mono_ms - sent->second);
     sent_at_ms_.erase(sent);
   }
-  Said said{uid, script_.group_title, accepted.text, accepted.chat_id, accepted.msg_id, now.mono_ms};
+  Said said{uid,        script_.group_title, accepted.text, accepted.chat_id, accepted.msg_id,
+            now.mono_ms};
   if (accepted.chat_id != group_id_) said.where = script_.people[uid == script_.people[0] ? 1 : 0];
   terminal_->Message(now.unix_ms, said.who, said.where, said.text);
   said_.push_back(std::move(said));

@@ -23,8 +23,8 @@ class Demo {
   static constexpr int64_t kStartLimitMs = 15'000;   // until all are online and the group exists
   static constexpr int64_t kSettleLimitMs = 15'000;  // after the last word, for all to arrive
 
-  using MakeLink = std::function<std::unique_ptr<Link>(const std::string& uid,
-                                                       const std::string& device)>;
+  using MakeLink =
+      std::function<std::unique_ptr<Link>(const std::string& uid, const std::string& device)>;
   Demo(Script script, uint64_t seed, const MakeLink& make_link, Terminal* terminal);
   ~Demo();
 
@@ -32,8 +32,8 @@ class Demo {
   int64_t NextDeadline() const;
 
   bool done() const { return stage_ == Stage::kDone; }
-  // REQUIRES: done(). True if everything accepted was delivered exactly once and all marks came; prints
-  // the summary, or what went wrong.
+  // REQUIRES: done(). True if everything accepted was delivered exactly once and all marks came;
+  // prints the summary, or what went wrong.
   bool Conclude(Now now);
 
  private:

@@ -1,4 +1,5 @@
-// Lines for people to read: a time, who, what, and marks; coloured where the terminal takes colours.
+// Lines for people to read: a time, who, what, and marks; coloured where the terminal takes
+// colours.
 //
 // One owner. Writes to a std::ostream; a closed pipe is the stream's affair.
 #pragma once

@@ -73,7 +73,8 @@ constexpr std::array kStories = {
             {4, "me too"}}}},
 };
 
-// Lets beats of one thread of talk follow each other with a person's pauses, fitted into [from, to].
+// Lets beats of one thread of talk follow each other with a person's pauses, fitted into [from,
+// to].
 template <size_t N>
 void Talk(const std::array<Line, N>& lines, bool direct, int64_t from, int64_t to, Dice& dice,
           Script& script) {

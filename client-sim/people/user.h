@@ -35,8 +35,8 @@ struct Beat {
   std::string text;
 };
 
-// The people of the demo and what they do: `people[0]` and `people[1]` talk in private, all five in a
-// group; people[1] is away in the middle. About 20 s, in the order of at_ms.
+// The people of the demo and what they do: `people[0]` and `people[1]` talk in private, all five in
+// a group; people[1] is away in the middle. About 20 s, in the order of at_ms.
 struct Script {
   std::vector<std::string> people;
   std::string group_title;

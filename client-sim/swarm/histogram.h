@@ -20,8 +20,8 @@ class Histogram {
   uint64_t count() const { return count_; }
   uint64_t max() const { return max_; }
 
-  // The smallest recorded value (upper edge of its bucket) that `fraction` of all values do not exceed;
-  // 0 if empty.
+  // The smallest recorded value (upper edge of its bucket) that `fraction` of all values do not
+  // exceed; 0 if empty.
   uint64_t Quantile(double fraction) const {
     if (count_ == 0) return 0;
     const auto rank = std::max<uint64_t>(
@@ -41,7 +41,8 @@ class Histogram {
   static size_t Index(uint64_t value) {
     if (value < kSub) return static_cast<size_t>(value);
     const int shift = std::bit_width(value) - kBits - 1;  // value >> shift is in [kSub, 2 kSub)
-    return static_cast<size_t>((static_cast<uint64_t>(shift + 1) << kBits) + (value >> shift) - kSub);
+    return static_cast<size_t>((static_cast<uint64_t>(shift + 1) << kBits) + (value >> shift) -
+                               kSub);
   }
   static uint64_t UpperEdge(size_t index) {
     if (index < kSub) return index;

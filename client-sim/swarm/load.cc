@@ -59,13 +59,12 @@ Status LoadRun::Introduce() {
     }
   }
   const uint64_t want = swarm_.size();
-  const bool all = TurnUntil(NanoNow() + kIntroduceLimit, [&] {
-    return received_all_ >= want && accepted_all_ >= want;
-  });
+  const bool all = TurnUntil(NanoNow() + kIntroduceLimit,
+                             [&] { return received_all_ >= want && accepted_all_ >= want; });
   if (all) return Status::Ok();
-  return {Code::kUnavailable,
-          "of " + std::to_string(want) + " first messages " + std::to_string(accepted_all_) +
-              " were accepted and " + std::to_string(received_all_) + " received"};
+  return {Code::kUnavailable, "of " + std::to_string(want) + " first messages " +
+                                  std::to_string(accepted_all_) + " were accepted and " +
+                                  std::to_string(received_all_) + " received"};
 }
 
 LoadRun::Costs LoadRun::CostsNow() const {

@@ -43,7 +43,7 @@ struct LoadResult {
   double seconds = 0;
   uint64_t intended = 0, accepted = 0, received = 0, delivered = 0;  // of the measured time
   Histogram accepted_ns, received_ns, delivered_ns;
-  uint64_t handled = 0;  // received within the measured time, whenever they were intended
+  uint64_t handled = 0;         // received within the measured time, whenever they were intended
   std::vector<int64_t> cpu_us;  // for each watched process, over the measured time
   int64_t own_cpu_us = 0;       // of the load generator
   double others_share = 0;      // of the machine's CPU, what neither of them used: a busy machine

@@ -73,8 +73,9 @@ void Print(const LoadOptions& options, const Json& run) {
     std::cout << fmt::format("  CPU {:<12} {:7.1f} us a message\n", name, us.get<double>());
   }
   if (run["others_cpu_share"].get<double>() > kBusy) {
-    std::cout << fmt::format("  (other programs used {:.0f} % of the machine meanwhile: latencies say little)\n",
-                             run["others_cpu_share"].get<double>() * 100);
+    std::cout << fmt::format(
+        "  (other programs used {:.0f} % of the machine meanwhile: latencies say little)\n",
+        run["others_cpu_share"].get<double>() * 100);
   }
   for (const char* what : {"send_accepted", "send_received", "send_delivered"}) {
     const auto& at = run[what];
@@ -120,9 +121,10 @@ Json Idle(const LoadOptions& options, LoadRun& run, const std::vector<Usage>& be
         static_cast<double>(after[i].rss_bytes - before[i].rss_bytes) / options.idle;
     cpu[options.watched[i].name] =
         static_cast<double>(after[i].cpu_us - before[i].cpu_us) / options.idle;
-    std::cout << fmt::format("  {:<12} {:7.0f} bytes of RSS a connection, {:6.1f} us of CPU a login\n",
-                             options.watched[i].name, rss[options.watched[i].name].get<double>(),
-                             cpu[options.watched[i].name].get<double>());
+    std::cout << fmt::format(
+        "  {:<12} {:7.0f} bytes of RSS a connection, {:6.1f} us of CPU a login\n",
+        options.watched[i].name, rss[options.watched[i].name].get<double>(),
+        cpu[options.watched[i].name].get<double>());
   }
   idle["rss_bytes_per_connection"] = rss;
   idle["cpu_us_per_login"] = cpu;

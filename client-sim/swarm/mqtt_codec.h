@@ -11,8 +11,15 @@
 namespace nightjar::swarm {
 
 enum class PacketType : uint8_t {
-  kConnect = 1, kConnack = 2, kPublish = 3, kPuback = 4, kSubscribe = 8, kSuback = 9,
-  kPingreq = 12, kPingresp = 13, kDisconnect = 14,
+  kConnect = 1,
+  kConnack = 2,
+  kPublish = 3,
+  kPuback = 4,
+  kSubscribe = 8,
+  kSuback = 9,
+  kPingreq = 12,
+  kPingresp = 13,
+  kDisconnect = 14,
 };
 
 // Each appends one packet to `out`. Strings are at most 65,535 bytes.

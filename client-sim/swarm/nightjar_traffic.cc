@@ -108,7 +108,8 @@ void NightjarTraffic::Write(uint32_t client, int64_t intended_ns) {
     ++counts_.dropped;
     return;
   }
-  if (!user.talk->waiting.empty() || user.talk->open.size() >= limits::kRepeatWindow) ++counts_.held_back;
+  if (!user.talk->waiting.empty() || user.talk->open.size() >= limits::kRepeatWindow)
+    ++counts_.held_back;
   user.talk->waiting.push_back(intended_ns);
   ++counts_.open;
   WriteWaiting(client);
@@ -117,7 +118,8 @@ void NightjarTraffic::Write(uint32_t client, int64_t intended_ns) {
 
 void NightjarTraffic::WriteWaiting(uint32_t client) {
   User& user = users_[client];
-  while (user.synced && !user.talk->waiting.empty() && user.talk->open.size() < limits::kRepeatWindow) {
+  while (user.synced && !user.talk->waiting.empty() &&
+         user.talk->open.size() < limits::kRepeatWindow) {
     const int64_t intended_ns = user.talk->waiting.front();
     user.talk->waiting.pop_front();
     user.last_id = std::max(user.last_id + 1, static_cast<uint64_t>(SystemNow().unix_ms));
@@ -242,8 +244,8 @@ void NightjarTraffic::OnRejected(uint32_t client, const FrameView& frame, int64_
 void NightjarTraffic::OnDelivered(uint32_t client, const FrameView& frame, int64_t now_ns) {
   User& user = users_[client];
   if (!user.talk) return;
-  // Marks are cumulative. Accepted may come in another order than ids, so the whole deque is looked at
-  // (it holds 200 ms of one person's talk).
+  // Marks are cumulative. Accepted may come in another order than ids, so the whole deque is looked
+  // at (it holds 200 ms of one person's talk).
   std::erase_if(user.talk->unmarked, [&](const Unmarked& message) {
     if (message.msg_id > frame.msg_id) return false;
     scoreboard_->Delivered(message.intended_ns, now_ns);

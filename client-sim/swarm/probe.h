@@ -16,7 +16,8 @@ struct Watched {
   int pid = 0;
 };
 struct Usage {
-  int64_t cpu_us = 0;  // user + system, all threads, living and ended (resolution: one clock tick, 10 ms)
+  int64_t cpu_us =
+      0;  // user + system, all threads, living and ended (resolution: one clock tick, 10 ms)
   int64_t rss_bytes = 0;
 };
 

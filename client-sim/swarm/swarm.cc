@@ -268,7 +268,8 @@ void Swarm::Lose(uint32_t index, const std::string& reason) {
   std::string().swap(client.out);
   ++lost_;
   events_->Lost(index, reason);
-  // No ConnectMore() here: it would recurse through Connect(). The next SUBACK or the owner's turn does.
+  // No ConnectMore() here: it would recurse through Connect(). The next SUBACK or the owner's turn
+  // does.
 }
 
 void Swarm::Close() {

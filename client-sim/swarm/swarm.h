@@ -1,7 +1,8 @@
-// Thousands of MQTT clients in one thread: one epoll loop, no thread and no buffer of its own for an idle
-// client (about 150 bytes of memory each, besides the kernel's).
+// Thousands of MQTT clients in one thread: one epoll loop, no thread and no buffer of its own for
+// an idle client (about 150 bytes of memory each, besides the kernel's).
 //
-// Threads: one owner. Callbacks come from inside Turn(), on its thread; they may call anything here.
+// Threads: one owner. Callbacks come from inside Turn(), on its thread; they may call anything
+// here.
 #pragma once
 
 #include <netinet/in.h>
@@ -44,7 +45,7 @@ class Swarm {
     std::string host = "127.0.0.1";  // IPv4
     int port = 1883;
     uint32_t connecting_at_once = 64;
-    uint16_t keep_alive_s = 600;  // runs are shorter: no pings in the figures
+    uint16_t keep_alive_s = 600;    // runs are shorter: no pings in the figures
     uint32_t per_address = 20'000;  // clients per source address 127.0.0.x; 0: do not bind
   };
 
@@ -54,34 +55,37 @@ class Swarm {
   Swarm(const Swarm&) = delete;
   Swarm& operator=(const Swarm&) = delete;
 
-  // Prepares the loop and starts connecting clients; kUnavailable says what the machine lacks (files).
+  // Prepares the loop and starts connecting clients; kUnavailable says what the machine lacks
+  // (files).
   Status Start();
   // Waits for the network until `until_ns` at most, and handles what came. Returns after one round.
   void Turn(int64_t until_ns);
-  // The packet id (0 with QoS 0). Written at the end of the client's turn, at the latest by Flush().
+  // The packet id (0 with QoS 0). Written at the end of the client's turn, at the latest by
+  // Flush().
   uint16_t Publish(uint32_t client, std::string_view topic, std::string_view payload, int qos);
   void Flush(uint32_t client);
   // Says DISCONNECT on all and closes.
   void Close();
 
   uint32_t size() const { return static_cast<uint32_t>(clients_.size()); }
-  uint32_t up() const { return up_; }        // subscribed and not lost
+  uint32_t up() const { return up_; }  // subscribed and not lost
   uint32_t lost() const { return lost_; }
   uint64_t bytes_out() const { return bytes_out_; }
   uint64_t bytes_in() const { return bytes_in_; }
 
  private:
-  static constexpr size_t kMostUnsent = 1 << 20;  // a client the server does not read any more is cut
+  static constexpr size_t kMostUnsent = 1
+                                        << 20;  // a client the server does not read any more is cut
 
   enum class State : uint8_t { kIdle, kConnecting, kGreeting, kUp, kLost };
   struct Client {
     int fd = -1;
     State state = State::kIdle;
-    bool wants_out = false;   // EPOLLOUT is armed
-    bool blocked = false;     // the socket is full
+    bool wants_out = false;  // EPOLLOUT is armed
+    bool blocked = false;    // the socket is full
     uint16_t next_packet = 1;
-    std::string in;           // the beginning of a packet, between turns
-    std::string out;          // not yet written
+    std::string in;   // the beginning of a packet, between turns
+    std::string out;  // not yet written
   };
 
   void ConnectMore();

@@ -1,6 +1,6 @@
-// Pairs of users who write to each other: the same talk in two forms, by hand over a bare broker, and as
-// Nightjar's protocol recommends. The load run (load.h) says when somebody writes; a Traffic writes, and
-// tells what came of it.
+// Pairs of users who write to each other: the same talk in two forms, by hand over a bare broker,
+// and as Nightjar's protocol recommends. The load run (load.h) says when somebody writes; a Traffic
+// writes, and tells what came of it.
 //
 // Threads: the owner of the Swarm.
 #pragma once
@@ -61,13 +61,14 @@ class Traffic : public SwarmEvents {
 struct TrafficOptions {
   uint32_t clients = 1000;
   size_t text_bytes = 100;
-  std::string key_file;       // nightjar: tokens are signed with it
-  std::string prefix = "u";   // uids are prefix + number
+  std::string key_file;      // nightjar: tokens are signed with it
+  std::string prefix = "u";  // uids are prefix + number
 };
 // QoS 1 publish to the peer's inbox, QoS 1 subscription, a QoS 1 receipt of 24 bytes back.
 std::unique_ptr<Traffic> MakeBareTraffic(TrafficOptions options);
-// QoS 0 both ways, short topics, protobuf; acknowledgements collected for 200 ms or riding in the next
-// send; repeats and resends as the protocol says. kNotFound and the like if the key file is no good.
+// QoS 0 both ways, short topics, protobuf; acknowledgements collected for 200 ms or riding in the
+// next send; repeats and resends as the protocol says. kNotFound and the like if the key file is no
+// good.
 Result<std::unique_ptr<Traffic>> MakeNightjarTraffic(TrafficOptions options);
 
 // The text of a message: the intended time in 16 hexadecimal digits, filled up to `bytes`.

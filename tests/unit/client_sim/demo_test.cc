@@ -19,9 +19,9 @@ Played Play(FakeServer& server, uint64_t seed) {
   std::ostringstream out;
   Terminal terminal(out, /*colours=*/false);
   Now now{.mono_ms = 1, .unix_ms = 1'700'000'000'000};
-  Demo demo(WriteScript(seed), seed,
-            [&](const auto& uid, const auto& device) { return server.MakeLink(uid, device); },
-            &terminal);
+  Demo demo(
+      WriteScript(seed), seed,
+      [&](const auto& uid, const auto& device) { return server.MakeLink(uid, device); }, &terminal);
   while (!demo.done()) {
     demo.Step(now);
     now.mono_ms += 10;

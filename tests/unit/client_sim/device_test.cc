@@ -119,8 +119,9 @@ TEST_F(DeviceTest, AMarkMissedWhileAwayIsAskedForOnReturn) {
 
 TEST_F(DeviceTest, EverythingSurvivesCutLines) {
   for (int i = 0; i < 40; ++i) {
-    (i % 2 == 0 ? alice_ : bob_).brain().SendToUser(i % 2 == 0 ? "bob" : "alice",
-                                                   std::to_string(i), now_);
+    (i % 2 == 0 ? alice_ : bob_)
+        .brain()
+        .SendToUser(i % 2 == 0 ? "bob" : "alice", std::to_string(i), now_);
     if (i % 7 == 0) server_.CutAll();
     Run(30);
   }

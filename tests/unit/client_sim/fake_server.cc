@@ -34,7 +34,8 @@ class FakeServer::FakeLink final : public Link {
   }
 
   void Push(const v1::ServerFrame& frame) {
-    if (up) events.push_back({LinkEvent::Kind::kArrived, "inbox/" + uid, frame.SerializeAsString()});
+    if (up)
+      events.push_back({LinkEvent::Kind::kArrived, "inbox/" + uid, frame.SerializeAsString()});
   }
   void Cut() {
     if (!up) return;
@@ -122,8 +123,7 @@ void FakeServer::Publish(FakeLink& link, const std::string& topic, const std::st
 void FakeServer::OnSend(FakeLink& link, const v1::Send& send) {
   ++sends_seen_;
   if (send.ack() > 0) OnAck(link, send.ack(), false);
-  const std::string chat_id =
-      send.has_to() ? DirectChatId(link.uid, send.to()) : send.chat_id();
+  const std::string chat_id = send.has_to() ? DirectChatId(link.uid, send.to()) : send.chat_id();
   v1::ServerFrame answer;
   if (reject_for_now > 0) {
     --reject_for_now;

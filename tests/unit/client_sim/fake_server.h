@@ -1,5 +1,6 @@
-// A server of the protocol in a few lines, for testing devices and demo without a broker: chats, inboxes,
-// acknowledgements, delivered marks, presence at once (no debounce). It can misbehave on request.
+// A server of the protocol in a few lines, for testing devices and demo without a broker: chats,
+// inboxes, acknowledgements, delivered marks, presence at once (no debounce). It can misbehave on
+// request.
 //
 // One owner; everything happens inside the calls of its links.
 #pragma once
@@ -22,12 +23,12 @@ class FakeServer {
   std::unique_ptr<Link> MakeLink(const std::string& uid, const std::string& device);
 
   // -- misbehaviour: each is used up by the next chance ------------------------------------------
-  int lose_accepted = 0;      // the message is stored, the answer is lost, and so is the line
-  int lose_frames = 0;        // inbox frames that never arrive
-  int deliver_twice = 0;      // inbox frames that arrive twice
-  int reject_for_now = 0;     // sends that are told UNAVAILABLE, 100 ms
-  int mark_too_early = 0;     // delivered marks sent before anybody acknowledged
-  int forget_message = 0;     // accepted and delivered to nobody
+  int lose_accepted = 0;        // the message is stored, the answer is lost, and so is the line
+  int lose_frames = 0;          // inbox frames that never arrive
+  int deliver_twice = 0;        // inbox frames that arrive twice
+  int reject_for_now = 0;       // sends that are told UNAVAILABLE, 100 ms
+  int mark_too_early = 0;       // delivered marks sent before anybody acknowledged
+  int forget_message = 0;       // accepted and delivered to nobody
   bool ignore_repeats = false;  // stores a repeated send again
 
   size_t sends_seen() const { return sends_seen_; }
