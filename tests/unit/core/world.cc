@@ -17,14 +17,15 @@ constexpr char kKeys[] =
 
 // One key file a test process; SignToken reads it.
 const std::string& KeyFile() {
-  static const std::string path = [] {
-    const auto file = std::filesystem::temp_directory_path() /
-                      ("nightjar_core_test_" + std::to_string(getpid()) + ".json");
-    std::ofstream(file) << kKeys;
-    std::atexit([] { std::filesystem::remove(KeyFile()); });
-    return file.string();
-  }();
-  return path;
+  struct File {
+    File() { std::ofstream(path) << kKeys; }
+    ~File() { std::filesystem::remove(path); }
+    const std::string path = (std::filesystem::temp_directory_path() /
+                              ("nightjar_core_test_" + std::to_string(getpid()) + ".json"))
+                                 .string();
+  };
+  static const File file;
+  return file.path;
 }
 
 }  // namespace
