@@ -180,6 +180,7 @@ const std::vector<NumberOption>& NumberOptions() {
       NIGHTJAR_NUMBER("journal_max", 1000, 100'000'000, redis.journal_max),
       NIGHTJAR_NUMBER("tasks_max", 1000, 100'000'000, redis.tasks_max),
       NIGHTJAR_NUMBER("hub_start_wait_ms", 0, 10 * kMinute, hub_start_wait_ms),
+      NIGHTJAR_NUMBER("hub_gather_ms", 0, 100, redis.gather_ms),
       NIGHTJAR_NUMBER("hub_timeout_ms", 100, 10 * kMinute, redis.call_timeout_ms),
       NIGHTJAR_NUMBER("hub_drain_ms", 0, kMinute, redis.drain_ms),
       NIGHTJAR_NUMBER("hub_calls", 100, 1'000'000, core.hub_calls),

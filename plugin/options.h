@@ -18,6 +18,9 @@ namespace nightjar::plugin {
 
 // Times in ms.
 struct Options {
+  // A broker has many calls at once, and few ms are nothing to a chat.
+  Options() { redis.gather_ms = 2; }
+
   core::Config core;  // incarnation and partitions are filled in at start, not from here
   hub::RedisOptions redis;
   std::string key_file;

@@ -68,7 +68,7 @@ def test_bad_acknowledgements_and_requests_get_a_word(stack, user):
                          ids=lambda data: repr(data[:8]))
 def test_rubbish_instead_of_mqtt(stack, user, start):
     raw = Raw(stack)
-    with contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(OSError):  # the broker may have closed before we have ended our half
         raw.sock.sendall(start)
         raw.sock.shutdown(socket.SHUT_WR)
         while raw.sock.recv(4096):

@@ -21,6 +21,8 @@ struct RedisOptions {
 
   int64_t connect_timeout_ms = 2000;
   int64_t call_timeout_ms = 10'000;  // from Submit to a Failure, whatever Redis does
+  int64_t gather_ms = 0;             // after a write, calls gather for so long before the next: one fsync
+                                     // and one wake-up for all of them. The first after a pause goes at once
   int64_t ping_ms = 5000;            // idle for so long: ask whether it is still there
   int64_t silence_ms = 6000;         // something under way and not a byte for so long: reconnect
   int64_t backoff_first_ms = 50;

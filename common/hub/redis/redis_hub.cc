@@ -68,6 +68,7 @@ struct RedisHub::State {
   std::string out;
   int64_t now = 0;
   int64_t next_open = 0;
+  int64_t written = std::numeric_limits<int64_t>::min() / 2;  // when calls were last written
   int64_t asked = 0;             // when `flying` last became non-empty
   int64_t stop_deadline = kNever;
   bool told_down = false;
@@ -79,6 +80,7 @@ struct RedisHub::State {
   }
 
   void Run();
+  int64_t GatherLeft() const;
   int PollTimeout() const;
   void TakeIncoming();
   void Answer(Pending& pending, Reply reply);
@@ -141,6 +143,7 @@ void RedisHub::State::Pump() {
   }
   if (out.empty()) return;
   link.Queue(out);
+  written = now;
   writes.fetch_add(1, std::memory_order_relaxed);
   if (const ::nightjar::Status status = link.Flush(); !status.ok()) Break(status.message());
 }
@@ -238,6 +241,12 @@ void RedisHub::State::FailAll(const std::string& why) {
   for (Pending& pending : rest) Answer(pending, Unavailable(why));
 }
 
+// How long calls still gather before the next write; 0: they need not.
+int64_t RedisHub::State::GatherLeft() const {
+  if (link.state() != Link::State::kUp) return 0;
+  return std::max<int64_t>(0, written + options.gather_ms - now);
+}
+
 int RedisHub::State::PollTimeout() const {
   int64_t next = std::min(now + options.ping_ms, stop_deadline);
   if (late < flying.size()) next = std::min(next, flying[late].deadline_ms);
@@ -262,7 +271,10 @@ int RedisHub::State::PollTimeout() const {
 void RedisHub::State::Run() {
   while (true) {
     now = SystemNow().mono_ms;
-    TakeIncoming();
+    // While calls gather they stay in `incoming`, and the eventfd, set by the first, is not looked at:
+    // the others cost their submitters no system call, and this thread sleeps.
+    const int64_t gather = GatherLeft();
+    if (gather == 0) TakeIncoming();
     Expire();
     if (stop_deadline != kNever) {
       const bool idle = flying.empty() && waiting.empty();
@@ -270,10 +282,11 @@ void RedisHub::State::Run() {
     }
     CheckLink();
     OpenIfDue();
-    Pump();
-    pollfd fds[2] = {{wake_fd, POLLIN, 0}, {link.fd(), link.events(), 0}};
+    if (gather == 0) Pump();
+    const bool gathering = GatherLeft() > 0;
+    pollfd fds[2] = {{gathering ? -1 : wake_fd, POLLIN, 0}, {link.fd(), link.events(), 0}};
     const nfds_t count = link.fd() >= 0 ? 2 : 1;
-    poll(fds, count, PollTimeout());
+    poll(fds, count, gathering ? static_cast<int>(GatherLeft()) : PollTimeout());
     now = SystemNow().mono_ms;
     if ((fds[0].revents & POLLIN) != 0) {
       uint64_t value = 0;
