@@ -214,6 +214,7 @@ void On(State& s, const Disconnected& event) {
 
 void On(State& s, const HubUp&) {
   s.hub_up = true;
+  ++s.hub_ups;
   clearing::Start(s);
   fan_out::Start(s);
   fan_out::Suspect(s);

@@ -25,7 +25,7 @@ void PublishState(State& s, SessionId session, const hub::PresenceState& state, 
 
 void Set(State& s, const std::string& uid, bool online, const hub::BrokerName& broker) {
   hub::SetPresence call{uid, online, broker, s.now.unix_ms};
-  PendingSetPresence pending{call, 0};
+  PendingSetPresence pending{call, 0, s.hub_ups};
   Ask(s, std::move(call), std::move(pending));
 }
 
@@ -84,7 +84,9 @@ void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply) {
     hub::SetPresence call = pending.call;
     return AskLater(s, std::move(call), std::move(pending), delay);
   }
-  if (!set->changed) return;
+  // Unchanged by this try. If there was an earlier one its reply may have been lost, and nobody told.
+  const bool repeated = pending.tries > 0 || pending.hub_ups != s.hub_ups;
+  if (!set->changed && !(repeated && set->state.online == pending.call.online)) return;
   Log(s, LogLevel::kDebug,
       fmt::format("{}: {}", set->state.uid, set->state.online ? "online" : "offline"));
   const auto it = s.watchers.find(set->state.uid);
@@ -96,12 +98,9 @@ void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply) {
 
 bool Watch(State& s, Session& session, const Topic& topic, int qos) {
   const std::string uid(topic.uid);
+  Unwatch(s, session, topic);  // an earlier subscription to the same gives way
   auto& watches = session.more().watches;
   if (watches.size() >= kWatches) return false;
-  DropWatcher(s, uid, session.id, topic.encoding);
-  std::erase_if(watches, [&](const core::Watch& watch) {
-    return watch.uid == uid && watch.encoding == topic.encoding;
-  });
   watches.push_back({uid, topic.encoding});
   s.watchers[uid].push_back({session.id, topic.encoding, qos > 0 ? 1 : 0});
   Ask(s, hub::GetPresence{{uid}}, PendingWatched{session.id, uid, topic.encoding, qos > 0 ? 1 : 0});

@@ -126,6 +126,7 @@ struct State {
   FanOutState fan_out;
   SweepState sweep;
   ClearingState clearing;
+  uint64_t hub_ups = 0;  // how often the connection to the hub came up
   bool hub_up = false, stopping = false;
   std::map<std::string, LogGate, std::less<>> gates;
   Engine::Stats stats;

@@ -86,6 +86,10 @@ Reply FakeHub::Do(const UpdateChat& c) {
   told.insert(c.add.begin(), c.add.end());
   const bool by_task = told.size() > limits::kInlineMembers || TaskOpen(c.chat, *chat);
   if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
+  // Who comes back has to wait until what is under way has been fanned out: it goes by the old interval.
+  const bool returns = std::any_of(c.add.begin(), c.add.end(),
+                                   [&](const auto& uid) { return chat->members.contains(uid); });
+  if (returns && TaskOpen(c.chat, *chat)) return Refuse(Outcome::kFull);
 
   const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());
   chat->last = id;

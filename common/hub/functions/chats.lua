@@ -96,6 +96,15 @@ local function change_people(members, id)
   return people
 end
 
+-- Does anybody of the added (nadd pairs in argv from `at` on) come back? While a task of the chat is open
+-- their row still says which of the entries under way they are to get, so they have to wait.
+local function returns(members, argv, at, nadd)
+  for i = at, at + 2 * nadd - 1, 2 do
+    if call('HEXISTS', members, argv[i]) == 1 then return true end
+  end
+  return false
+end
+
 -- nj_update: change a group's title and members.
 -- KEYS 1 chat:{p}:<chat>
 -- ARGV 1 chat's tail 2 "p}" 3 chat 4 by 5 version 6 "t" if a title follows, else "" 7 title
@@ -112,10 +121,11 @@ local function update_chat(keys, argv)
   local count = c[2] + nadd - nremove
   local by_task = count + nremove > INLINE_MEMBERS or task_open(p.part, c[4])
   if change_full(p.part, by_task, argv[10], argv[11]) then return {4} end
+  local at = 15 + nparts
+  if task_open(p.part, c[4]) and returns(members, argv, at, nadd) then return {4} end
 
   local now = now_ms()
   local id = next_id(c[3], tonumber(argv[8]), now)
-  local at = 15 + nparts
   for i = at, at + 2 * nadd - 1, 2 do
     call('HSET', members, argv[i], id .. NO_ID .. argv[i + 1])
   end

@@ -122,6 +122,19 @@ TEST_P(TaskTest, WhileATaskIsOpenNothingOvertakesIt) {
   EXPECT_EQ(Head("u01"), 1u);
 }
 
+TEST_P(TaskTest, WhoComesBackWaitsForWhatIsUnderWay) {
+  Create(kGroup, people_);
+  const auto sent = Send(kGroup, "u01", 1);
+  Do(MakeUpdate(kGroup, "u00", 1, {}, {"u09"}));
+  EXPECT_EQ(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 2, {"u09"})).outcome, Changed::kFull);
+  const auto chat = Ask<GetChatReply>(GetChat{kGroup, 0, true});
+  EXPECT_LT(chat.members[9].joined, sent.msg_id);  // so the message still reaches u09
+  EXPECT_GT(chat.members[9].left, sent.msg_id);
+  const uint32_t p = P(kGroup);
+  Do(TrimLog{Log::kTasks, {{p, TakeLease(Role::kFanOut, "one", p), 3}}});
+  EXPECT_EQ(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 2, {"u09"})).outcome, Changed::kDone);
+}
+
 TEST_P(TaskTest, TasksOfOtherChatsDoNotHoldAChatBack) {
   Start({.partitions = 1});
   Create(kOther, {"alice", "bob"});

@@ -143,6 +143,20 @@ TEST_F(PresenceTest, OfflineIsToldEvenIfTheHubWasAwayMeanwhile) {
   EXPECT_EQ(Told(), "-");
 }
 
+TEST_F(PresenceTest, OfflineIsToldEvenIfItsReplyWasLost) {
+  const SessionId alice = world.Device("alice", "a");
+  world.Advance(5000);
+  Told();
+  world.Disconnect(alice);
+  world.RunHub();
+  world.AdvanceAlone(5100);
+  while (world.queue().LoseNext()) {
+  }
+  EXPECT_EQ(Told(), "");
+  world.Advance(20'000);
+  EXPECT_EQ(Told(), "-");
+}
+
 TEST_F(PresenceTest, JsonAndUnsubscribing) {
   const SessionId dan = world.Connect("dan", "d");
   world.Subscribe(dan, "json/presence/alice", 1);
