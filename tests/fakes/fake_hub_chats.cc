@@ -84,19 +84,21 @@ Reply FakeHub::Do(const UpdateChat& c) {
   const auto before = chat->PresentMembers();
   std::set<std::string> told(before.begin(), before.end());
   told.insert(c.add.begin(), c.add.end());
-  const bool by_task = told.size() > limits::kInlineMembers || TaskOpen(c.chat, *chat);
+  const bool open = TaskOpen(c.chat, *chat);
+  const bool by_task = told.size() > limits::kInlineMembers || open;
   if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
-  // Who comes back has to wait until what is under way has been fanned out: it goes by the old interval.
-  const bool returns = std::any_of(c.add.begin(), c.add.end(),
-                                   [&](const auto& uid) { return chat->members.contains(uid); });
-  if (returns && TaskOpen(c.chat, *chat)) return Refuse(Outcome::kFull);
 
   const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());
   chat->last = id;
   chat->version += 1;
   if (c.title) chat->title = *c.title;
   for (const auto& uid : c.remove) chat->members[uid].left = id;
-  for (const auto& uid : c.add) chat->members[uid] = {uid, id, 0};
+  for (const auto& uid : c.add) {
+    // Who comes back while a task is open never left, as far as it is concerned.
+    const auto before_it = chat->members.find(uid);
+    const bool stays = open && before_it != chat->members.end();
+    chat->members[uid] = {uid, stays ? before_it->second.joined : id, 0};
+  }
   const Entry entry{c.chat, id, "", "", JoinEntry(c.change, id), "", c.broker};
   Journal(c.chat, entry.shared);
   reply.msg_id = id;

@@ -96,13 +96,12 @@ local function change_people(members, id)
   return people
 end
 
--- Does anybody of the added (nadd pairs in argv from `at` on) come back? While a task of the chat is open
--- their row still says which of the entries under way they are to get, so they have to wait.
-local function returns(members, argv, at, nadd)
-  for i = at, at + 2 * nadd - 1, 2 do
-    if call('HEXISTS', members, argv[i]) == 1 then return true end
-  end
-  return false
+-- Since when somebody who is added at `id` counts as a member. Who comes back while a task of the chat is
+-- open never left, as far as it is concerned: the entries under way that they are to get are told by
+-- this alone, and what was said in between they may read anyway.
+local function joined_at(members, uid, open, id)
+  local row = open and call('HGET', members, uid)
+  return row and string.sub(row, 1, 8) or id
 end
 
 -- nj_update: change a group's title and members.
@@ -119,15 +118,15 @@ local function update_chat(keys, argv)
   if c[1] ~= argv[5] then return chat_record(p.key, {2, '', 0}) end
   local nparts, nadd, nremove = tonumber(argv[12]), tonumber(argv[13]), tonumber(argv[14])
   local count = c[2] + nadd - nremove
-  local by_task = count + nremove > INLINE_MEMBERS or task_open(p.part, c[4])
+  local open = task_open(p.part, c[4])
+  local by_task = count + nremove > INLINE_MEMBERS or open
   if change_full(p.part, by_task, argv[10], argv[11]) then return {4} end
-  local at = 15 + nparts
-  if task_open(p.part, c[4]) and returns(members, argv, at, nadd) then return {4} end
 
   local now = now_ms()
   local id = next_id(c[3], tonumber(argv[8]), now)
+  local at = 15 + nparts
   for i = at, at + 2 * nadd - 1, 2 do
-    call('HSET', members, argv[i], id .. NO_ID .. argv[i + 1])
+    call('HSET', members, argv[i], joined_at(members, argv[i], open, id) .. NO_ID .. argv[i + 1])
   end
   for i = at + 2 * nadd, #argv do
     local row = call('HGET', members, argv[i])
