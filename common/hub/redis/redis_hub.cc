@@ -1,6 +1,8 @@
 #include "common/hub/redis/redis_hub.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -269,6 +271,11 @@ int RedisHub::State::PollTimeout() const {
 }
 
 void RedisHub::State::Run() {
+  // hiredis writes without MSG_NOSIGNAL: a Redis that has just died is an error here, not a signal.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   while (true) {
     now = SystemNow().mono_ms;
     // While calls gather they stay in `incoming`, and the eventfd, set by the first, is not looked at:
