@@ -99,6 +99,7 @@ struct ChatRecord {
 };
 
 // Who was a member when: joined <= id <= left. left = 0: still is. left is the removal's own id.
+// Who comes back while a fan-out task of the chat is open keeps the joined from before.
 struct Member {
   std::string uid;
   MsgId joined = 0;
