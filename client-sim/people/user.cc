@@ -92,14 +92,6 @@ void Talk(const std::array<Line, N>& lines, bool direct, int64_t from, int64_t t
 
 }  // namespace
 
-uint64_t Dice::Next() {
-  // splitmix64: every seed is a good one.
-  uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
-
 Script WriteScript(uint64_t seed) {
   Dice dice(seed);
   const Story& story = kStories[dice.Below(kStories.size())];

@@ -7,23 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "common/base/dice.h"
+
 namespace nightjar::client {
 
-// A small generator whose sequence is ours, not the standard library's: runs are repeatable.
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : state_(seed) {}
-  uint64_t Next();
-  // 0 .. n - 1. REQUIRES: n > 0.
-  uint64_t Below(uint64_t n) { return Next() % n; }
-  // Both ends included.
-  int64_t Between(int64_t low, int64_t high) {
-    return low + static_cast<int64_t>(Below(static_cast<uint64_t>(high - low + 1)));
-  }
-
- private:
-  uint64_t state_;
-};
+using nightjar::Dice;
 
 // One thing somebody does in a script.
 struct Beat {
