@@ -18,6 +18,12 @@ struct Synced {
 struct WentDown {
   std::string reason;
 };
+// A person has written something on this device. Told before the first send of it leaves.
+struct Wrote {
+  uint64_t client_msg_id = 0;
+  std::string chat_id;
+  std::string text;
+};
 // One of our sends is in the chat for good.
 struct SendAccepted {
   uint64_t client_msg_id = 0;
@@ -38,7 +44,9 @@ struct MessageCame {
   uint64_t seq = 0;  // 0: read from history after a resync
   v1::Message message;
 };
-// A copy of a message that this device has already (at least once is normal; people see one).
+// A copy of a message that this device has already (at least once is normal; people see one). The
+// device judges by integers: an id at or below the newest of its chat that came in order. Whether
+// it really had that message is for the judge to know.
 struct RepeatCame {
   uint64_t seq = 0;
   std::string chat_id;
@@ -75,8 +83,8 @@ struct ServerFault {
   std::string what;
 };
 
-using Happening =
-    std::variant<Synced, WentDown, SendAccepted, SendRefused, MessageCame, RepeatCame, ChatChanged,
-                 MarkMoved, AckSent, GapSeen, PresenceSeen, Answered, Noticed, ServerFault>;
+using Happening = std::variant<Synced, WentDown, Wrote, SendAccepted, SendRefused, MessageCame,
+                               RepeatCame, ChatChanged, MarkMoved, AckSent, GapSeen, PresenceSeen,
+                               Answered, Noticed, ServerFault>;
 
 }  // namespace nightjar::client
