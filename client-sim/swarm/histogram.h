@@ -34,6 +34,14 @@ class Histogram {
     return max_;
   }
 
+  // f(largest value of the bucket, how many) for each that is not empty, ascending.
+  template <typename F>
+  void ForEachBucket(F&& f) const {
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      if (counts_[i] > 0) f(UpperEdge(i), counts_[i]);
+    }
+  }
+
  private:
   static constexpr int kBits = 7;  // sub-buckets of each power of two: 2^7
   static constexpr uint64_t kSub = uint64_t{1} << kBits;
