@@ -224,7 +224,7 @@ void OnSilentTimer(State& s, SessionId id) {
     s.timers.Add(in.silent_since + wait, TimerKind::kSilent, id);
     return;
   }
-  if (in.rounds >= s.config.silent_rounds) {
+  if (++in.rounds >= s.config.silent_rounds) {
     ++s.stats.closed_silent;
     Log(s, LogLevel::kInfo,
         fmt::format("{}: closed: acknowledges nothing; {} entries not acknowledged", Name(*session),
@@ -232,7 +232,6 @@ void OnSilentTimer(State& s, SessionId id) {
     Close(s, *session);
     return;
   }
-  ++in.rounds;
   WatchSilence(s, *session);
   Rewind(s, *session, in.acked);
 }

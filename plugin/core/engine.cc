@@ -215,7 +215,7 @@ void On(State& s, const Disconnected& event) {
 void On(State& s, const HubUp&) {
   s.hub_up = true;
   ++s.hub_ups;
-  clearing::Start(s);
+  clearing::OnHubUp(s);
   fan_out::Start(s);
   fan_out::Suspect(s);
   sweep::All(s);
@@ -234,11 +234,6 @@ void On(State& s, const Stopping&) {
   }
 }
 
-void AskAgain(State& s, uint64_t number) {
-  auto node = s.later.extract(number);
-  if (!node.empty()) Ask(s, std::move(node.mapped().call), std::move(node.mapped().pending));
-}
-
 void OnTimer(State& s, const Timer& timer) {
   switch (timer.kind) {
     case TimerKind::kSilent:
@@ -253,12 +248,15 @@ void OnTimer(State& s, const Timer& timer) {
       return receipts::OnAckTimer(s, timer.key);
     case TimerKind::kOnline:
       return presence::OnOnlineTimer(s, timer.key);
-    case TimerKind::kOffline:
-      return presence::OnOfflineTimer(s, timer.uid);
+    case TimerKind::kPresence:
+      return presence::OnPresenceTimer(s, timer.uid);
+    case TimerKind::kWatched:
+      return presence::OnWatchedTimer(s, timer.key, timer.uid);
+    case TimerKind::kTail:
+      if (!presence::OnTailTimer(s, timer.uid)) clearing::Want(s);
+      return;
     case TimerKind::kDelivered:
       return receipts::OnDeliveredTimer(s, timer.uid);
-    case TimerKind::kAskAgain:
-      return AskAgain(s, timer.key);
     case TimerKind::kStore:
       return requests::OnStoreTimer(s, timer.key);
     case TimerKind::kLease:
@@ -300,12 +298,21 @@ struct OnReply {
     deliver::CatchUp(s, *outcome.session);
   }
   void operator()(PendingLogout& pending) const {
-    const hub::Logout call = pending.call;
-    if (const hub::LogoutReply* done = login::OnLogout(s, pending, reply)) {
-      presence::DeviceDown(s, call, *done);
+    const auto* done = std::get_if<hub::LogoutReply>(&reply);
+    if (done != nullptr) presence::DeviceDown(s, pending.call, *done);
+    Ended(pending.clearing, done != nullptr);
+  }
+  void operator()(PendingTail& pending) const {
+    const bool done = std::holds_alternative<hub::Done>(reply);
+    Ended(pending.clearing, pending.clearing ? done : presence::OnTail(s, pending.uid, done));
+  }
+  void Ended(bool clearing, bool done) const {
+    if (clearing) {
+      clearing::OnEnded(s, done);
+    } else if (!done) {
+      clearing::Want(s);
     }
   }
-  void operator()(PendingTail& pending) const { presence::OnTail(s, pending, reply); }
   void operator()(PendingRead& pending) const {
     if (!deliver::OnRead(s, pending, reply)) {
       login::Again(s, *s.directory.Find(pending.session));

@@ -19,22 +19,22 @@ namespace nightjar::core {
 // Times in ms. docs/configuration.md lists them with their plugin_opt_ names.
 struct Config {
   std::string broker_id = "b1";
-  uint64_t incarnation = 1;        // of this life of the broker; differs from every earlier one
+  uint64_t incarnation = 1;  // of this life of the broker; differs from every earlier one
   uint32_t partitions = 64;
   uint32_t group_members = 1000;
   uint32_t sends_per_s = 50;
   uint32_t sends_burst = 200;
   int64_t online_after_ms = 3000;
   int64_t offline_after_ms = 5000;
-  int64_t silent_after_ms = 10'000;   // plus what the bytes in flight need at 4 kbit/s; doubles
+  int64_t silent_after_ms = 10'000;  // plus what the bytes in flight need at 4 kbit/s; doubles
   int silent_rounds = 3;
-  int64_t store_retry_ms = 1000;      // a store request is repeated once, then given up after 2 s more
+  int64_t store_retry_ms = 1000;  // a store request is repeated once, then given up after 2 s more
   int64_t store_give_up_ms = 2000;
-  int64_t close_sequence_ms = 500;    // a sequence that ends in skipped entries is closed after this
+  int64_t close_sequence_ms = 500;  // a sequence that ends in skipped entries is closed after this
   int64_t lease_ttl_ms = 5000;
-  size_t hub_calls = 50'000;          // under way; beyond it sends are refused as full
+  size_t hub_calls = 50'000;  // under way; beyond it sends are refused as full
   size_t store_requests = 10'000;
-  size_t chat_cache = 100'000;        // chats whose membership is kept in memory
+  size_t chat_cache = 100'000;  // chats whose membership is kept in memory
   std::string version = "0.1.0";
 };
 
@@ -50,7 +50,8 @@ class Engine {
 
   void SetKeys(std::shared_ptr<const KeySet> keys);
 
-  // The steady instant of the earliest timer, or INT64_MAX: before it a Tick would find nothing to do.
+  // The steady instant of the earliest timer, or INT64_MAX: before it a Tick would find nothing to
+  // do.
   int64_t NextDeadline() const;
 
   // For status and tests.

@@ -113,19 +113,8 @@ void Shut(State& s, Session& session) {
   if (!session.inbox) return;
   session.inbox.reset();
   hub::Logout call{*session.user->uid, session.device, s.broker, session.id, s.now.unix_ms};
-  PendingLogout pending{call, 0};
+  PendingLogout pending{call};
   Ask(s, std::move(call), std::move(pending));
-}
-
-const hub::LogoutReply* OnLogout(State& s, PendingLogout& pending, hub::Reply& reply) {
-  hub::Failure failure;
-  const auto* done = Expect<hub::LogoutReply>(reply, failure);
-  if (done == nullptr) {
-    const int64_t delay = RetryDelay(pending.tries++);
-    hub::Logout call = pending.call;
-    AskLater(s, std::move(call), std::move(pending), delay);
-  }
-  return done;
 }
 
 void Replace(State& s, Session& session) {

@@ -22,10 +22,9 @@ struct Outcome {
 Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply);
 void OnTimer(State& s, SessionId id);
 
-// The device is gone, or wants no more: gives up the route. Nothing without an inbox.
+// The device is gone, or wants no more: gives up the route. Nothing without an inbox. A logout that
+// fails is not kept to be repeated: the clearing stage finds in the hub what is left of it.
 void Shut(State& s, Session& session);
-// As answered; nothing if it has to be tried again (it will be).
-const hub::LogoutReply* OnLogout(State& s, PendingLogout& pending, hub::Reply& reply);
 
 // Another connection has taken the client id of `session`.
 void Replace(State& s, Session& session);

@@ -21,11 +21,11 @@ struct PendingLogin {
 };
 struct PendingLogout {
   hub::Logout call;
-  uint32_t tries = 0;
+  bool clearing = false;  // asked for by that stage
 };
 struct PendingTail {
-  hub::Tail call;
-  uint32_t tries = 0;
+  std::string uid;
+  bool clearing = false;
 };
 struct PendingRead {
   SessionId session = 0;

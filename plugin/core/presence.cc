@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/wire/codec.h"
 #include "plugin/core/tell.h"
@@ -23,10 +24,31 @@ void PublishState(State& s, SessionId session, const hub::PresenceState& state, 
           Encode(presence, encoding), qos);
 }
 
-void Set(State& s, const std::string& uid, bool online, const hub::BrokerName& broker) {
+void Set(State& s, const std::string& uid, bool online, const hub::BrokerName& broker,
+         uint32_t tries) {
   hub::SetPresence call{uid, online, broker, s.now.unix_ms};
-  PendingSetPresence pending{call, 0, s.hub_ups};
+  PendingSetPresence pending{call, tries, s.hub_ups};
   Ask(s, std::move(call), std::move(pending));
+}
+
+void Wait(State& s, std::string who, const PresenceWait& wait) {
+  s.presence[who] = wait;
+  s.timers.Add(wait.at, TimerKind::kPresence, 0, std::move(who));
+}
+
+Watcher* FindWatcher(State& s, const std::string& uid, SessionId session, Encoding encoding) {
+  const auto it = s.watchers.find(uid);
+  if (it == s.watchers.end()) return nullptr;
+  for (Watcher& watcher : it->second) {
+    if (watcher.session == session && watcher.encoding == encoding) return &watcher;
+  }
+  return nullptr;
+}
+
+void AskWatched(State& s, const std::string& uid, Watcher& watcher) {
+  watcher.asking = true;
+  Ask(s, hub::GetPresence{{uid}},
+      PendingWatched{watcher.session, uid, watcher.encoding, watcher.qos});
 }
 
 void DropWatcher(State& s, const std::string& uid, SessionId session, Encoding encoding) {
@@ -38,10 +60,9 @@ void DropWatcher(State& s, const std::string& uid, SessionId session, Encoding e
   if (it->second.empty()) s.watchers.erase(it);
 }
 
-void AskTail(State& s, const std::string& uid, bool on) {
-  hub::Tail call{uid, s.broker, on};
-  PendingTail pending{call, 0};
-  Ask(s, std::move(call), std::move(pending));
+// As it is now: whatever was said before, the newest word is the true one.
+void TellTails(State& s, const User& user) {
+  Ask(s, hub::Tail{*user.uid, s.broker, user.tails > 0 ? 1U : 0U}, PendingTail{*user.uid});
 }
 
 uint8_t Bit(Encoding encoding) { return encoding == Encoding::kJson ? 2 : 1; }
@@ -56,35 +77,45 @@ void DeviceUp(State& s, Session& session, bool online) {
 void OnOnlineTimer(State& s, SessionId id) {
   const Session* session = s.directory.Find(id);
   if (session == nullptr || !session->inbox || session->replaced) return;
-  Set(s, *session->user->uid, true, s.broker);
+  Set(s, *session->user->uid, true, s.broker, 0);
 }
 
 void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply) {
   if (reply.routes > 0 || !reply.online) return;
-  const int64_t over = s.now.mono_ms + s.config.offline_after_ms;
   std::string who = call.uid + kOfBroker + call.broker;
-  s.graces[who] = over;
-  s.timers.Add(over, TimerKind::kOffline, 0, std::move(who));
+  const auto known = s.presence.find(who);
+  const bool waits = known != s.presence.end() && !known->second.online;
+  if (waits && !reply.removed) return;  // gone already, and its grace is running
+  Wait(s, std::move(who),
+       {s.now.mono_ms + s.config.offline_after_ms, false, waits ? known->second.tries : 0});
 }
 
-void OnOfflineTimer(State& s, const std::string& who) {
+void OnPresenceTimer(State& s, const std::string& who) {
   // Who came back and left again has a later one.
-  const auto grace = s.graces.find(who);
-  if (grace == s.graces.end() || grace->second > s.now.mono_ms) return;
-  s.graces.erase(grace);
+  const auto it = s.presence.find(who);
+  if (it == s.presence.end() || it->second.at > s.now.mono_ms) return;
+  const PresenceWait wait = it->second;
+  s.presence.erase(it);
   const size_t blank = who.find(kOfBroker);
-  Set(s, who.substr(0, blank), false, who.substr(blank + 1));
+  Set(s, who.substr(0, blank), wait.online, who.substr(blank + 1), wait.tries);
 }
 
 void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply) {
   hub::Failure failure;
   const auto* set = Expect<hub::SetPresenceReply>(reply, failure);
   if (set == nullptr) {
-    const int64_t delay = RetryDelay(pending.tries++);
-    hub::SetPresence call = pending.call;
-    return AskLater(s, std::move(call), std::move(pending), delay);
+    const hub::SetPresence& call = pending.call;
+    std::string who = call.uid + kOfBroker + call.broker;
+    const auto newer = s.presence.find(who);
+    if (newer == s.presence.end()) {
+      return Wait(s, std::move(who),
+                  {s.now.mono_ms + RetryDelay(pending.tries), call.online, pending.tries + 1});
+    }
+    if (newer->second.online == call.online) ++newer->second.tries;
+    return;
   }
-  // Unchanged by this try. If there was an earlier one its reply may have been lost, and nobody told.
+  // Unchanged by this try. If there was an earlier one its reply may have been lost, and nobody
+  // told.
   const bool repeated = pending.tries > 0 || pending.hub_ups != s.hub_ups;
   if (!set->changed && !(repeated && set->state.online == pending.call.online)) return;
   Log(s, LogLevel::kDebug,
@@ -103,7 +134,7 @@ bool Watch(State& s, Session& session, const Topic& topic, int qos) {
   if (watches.size() >= kWatches) return false;
   watches.push_back({uid, topic.encoding});
   s.watchers[uid].push_back({session.id, topic.encoding, qos > 0 ? 1 : 0});
-  Ask(s, hub::GetPresence{{uid}}, PendingWatched{session.id, uid, topic.encoding, qos > 0 ? 1 : 0});
+  AskWatched(s, uid, s.watchers[uid].back());
   return true;
 }
 
@@ -117,18 +148,25 @@ void Unwatch(State& s, Session& session, const Topic& topic) {
 }
 
 void OnWatched(State& s, const PendingWatched& pending, hub::Reply& reply) {
-  const auto it = s.watchers.find(pending.uid);
-  if (it == s.watchers.end()) return;
-  const bool still = std::any_of(it->second.begin(), it->second.end(), [&](const Watcher& watcher) {
-    return watcher.session == pending.session && watcher.encoding == pending.encoding;
-  });
-  if (!still) return;
+  Watcher* watcher = FindWatcher(s, pending.uid, pending.session, pending.encoding);
+  if (watcher == nullptr || watcher->told) return;
   hub::Failure failure;
   const auto* got = Expect<hub::GetPresenceReply>(reply, failure);
-  if (got == nullptr || got->states.size() != 1) {
-    return AskLater(s, hub::GetPresence{{pending.uid}}, pending, RetryDelay(1));
+  if (got != nullptr && got->states.size() == 1) {
+    watcher->told = true;
+    return PublishState(s, watcher->session, got->states[0], watcher->encoding, watcher->qos);
   }
-  PublishState(s, pending.session, got->states[0], pending.encoding, pending.qos);
+  if (!std::exchange(watcher->asking, false))
+    return;  // an earlier subscription's: the timer is set
+  s.timers.Add(s.now.mono_ms + RetryDelay(1), TimerKind::kWatched, pending.session,
+               (pending.encoding == Encoding::kJson ? 'j' : 'p') + pending.uid);
+}
+
+void OnWatchedTimer(State& s, SessionId id, const std::string& watch) {
+  const std::string uid = watch.substr(1);
+  Watcher* watcher =
+      FindWatcher(s, uid, id, watch[0] == 'j' ? Encoding::kJson : Encoding::kProtobuf);
+  if (watcher != nullptr && !watcher->told && !watcher->asking) AskWatched(s, uid, *watcher);
 }
 
 void Forget(State& s, Session& session) {
@@ -146,20 +184,33 @@ void TailOn(State& s, Session& session, Encoding encoding, int qos) {
   session.tail_qos[encoding == Encoding::kJson ? 1 : 0] = qos > 0 ? 1 : 0;
   if ((session.tails & Bit(encoding)) != 0) return;
   session.tails |= Bit(encoding);
-  if (session.user->tails++ == 0) AskTail(s, *session.user->uid, true);
+  if (session.user->tails++ == 0) TellTails(s, *session.user);
 }
 
 void TailOff(State& s, Session& session, Encoding encoding) {
   if ((session.tails & Bit(encoding)) == 0) return;
   session.tails &= static_cast<uint8_t>(~Bit(encoding));
-  if (--session.user->tails == 0) AskTail(s, *session.user->uid, false);
+  if (--session.user->tails == 0) TellTails(s, *session.user);
 }
 
-void OnTail(State& s, PendingTail& pending, hub::Reply& reply) {
-  if (!std::holds_alternative<hub::Failure>(reply)) return;
-  const int64_t delay = RetryDelay(pending.tries++);
-  hub::Tail call = pending.call;
-  AskLater(s, std::move(call), std::move(pending), delay);
+bool OnTail(State& s, const std::string& uid, bool done) {
+  User* user = s.directory.FindUser(uid);
+  if (user == nullptr) return done;
+  if (done) {
+    user->tail_tries = 0;
+  } else if (!std::exchange(user->tail_again, true)) {
+    s.timers.Add(s.now.mono_ms + RetryDelay(user->tail_tries), TimerKind::kTail, 0, uid);
+    if (user->tail_tries < UINT8_MAX) ++user->tail_tries;
+  }
+  return true;
+}
+
+bool OnTailTimer(State& s, const std::string& uid) {
+  User* user = s.directory.FindUser(uid);
+  if (user == nullptr) return false;
+  user->tail_again = false;
+  TellTails(s, *user);
+  return true;
 }
 
 }  // namespace nightjar::core::presence

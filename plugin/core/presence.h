@@ -12,19 +12,23 @@ void DeviceUp(State& s, Session& session, bool online);
 void OnOnlineTimer(State& s, SessionId id);
 // A device's logout is answered.
 void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply);
-// The grace is over; `who` as DeviceDown noted it down.
-void OnOfflineTimer(State& s, const std::string& who);
+// A grace is over, or a try to publish is to be repeated; `who` is a key of State::presence.
+void OnPresenceTimer(State& s, const std::string& who);
 void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply);
 
 // Somebody subscribes to a user's presence. False: too many.
 bool Watch(State& s, Session& session, const Topic& topic, int qos);
 void Unwatch(State& s, Session& session, const Topic& topic);
 void OnWatched(State& s, const PendingWatched& pending, hub::Reply& reply);
+void OnWatchedTimer(State& s, SessionId id, const std::string& watch);
 // The session is over.
 void Forget(State& s, Session& session);
 
 void TailOn(State& s, Session& session, Encoding encoding, int qos);
 void TailOff(State& s, Session& session, Encoding encoding);
-void OnTail(State& s, PendingTail& pending, hub::Reply& reply);
+// The hub was told how it stands with the user's tails. False: left to the clearing stage, for
+// nobody is here any more.
+[[nodiscard]] bool OnTail(State& s, const std::string& uid, bool done);
+[[nodiscard]] bool OnTailTimer(State& s, const std::string& uid);
 
 }  // namespace nightjar::core::presence

@@ -145,6 +145,8 @@ struct User {
   const std::string* uid = nullptr;  // the key in the directory
   std::vector<Session*> sessions;
   uint32_t tails = 0;                    // tail subscriptions of all of them
+  uint8_t tail_tries = 0;                // of telling the hub, without success
+  bool tail_again = false;               // to be told again: a timer is set
   int64_t delivered_at = INT64_MIN / 2;  // when a Delivered went out last
   std::unique_ptr<DeliveredWork> delivered;
 };

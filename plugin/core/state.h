@@ -70,20 +70,20 @@ struct SweepState {
 };
 
 struct ClearingState {
-  bool started = false;
-  std::string after;  // of the page asked for
-  size_t cleared = 0;
+  bool started = false;     // there was a first run
+  bool running = false;     // a page is asked for, or what it named is being ended
+  bool wanted = false;      // something was not ended: list again, after this run if one is on
+  bool armed = false;       // a timer is to go on
+  uint32_t tries = 0;       // without success
+  size_t under_way = 0;     // calls of this page without reply
+  size_t ended = 0;         // by this run
+  std::string after, next;  // of the page at hand, and of the one behind it
 };
 
 struct StoreWait {  // a request put to the persisters
   std::unique_ptr<RequestJob> job;
   std::string topic, payload;
   bool repeated = false;
-};
-
-struct Later {  // a call that is put again after a while
-  hub::Call call;
-  Pending pending;
 };
 
 // At most so many lines of one kind in ten seconds, however many events there are.
@@ -96,6 +96,14 @@ struct Watcher {  // a subscription to somebody's presence
   SessionId session = 0;
   Encoding encoding = Encoding::kProtobuf;
   int qos = 0;
+  bool asking = false, told = false;  // the present state, which comes first
+};
+
+// A user's presence that is to be published: when a grace is over, or again after a failed try.
+struct PresenceWait {
+  int64_t at = 0;
+  bool online = false;
+  uint32_t tries = 0;  // it may have been published by one of these, and nobody told
 };
 
 struct State {
@@ -116,13 +124,11 @@ struct State {
   ChatCache chats;
   std::unordered_map<uint64_t, Pending> calls;  // by token
   uint64_t last_token = 0;
-  std::unordered_map<uint64_t, Later> later;  // by number
-  uint64_t last_later = 0;
   std::unordered_map<uint64_t, StoreWait> store;  // by attempt
   uint64_t last_attempt = 0;
   std::unordered_map<std::string, std::vector<Watcher>> watchers;  // by uid watched
-  std::unordered_map<std::string, int64_t> graces;   // who has just left -> when that will show
-  std::set<std::pair<int64_t, SessionId>> expiries;  // by whole second
+  std::unordered_map<std::string, PresenceWait> presence;  // by "<uid> <broker>"; the newest wins
+  std::set<std::pair<int64_t, SessionId>> expiries;        // by whole second
   FanOutState fan_out;
   SweepState sweep;
   ClearingState clearing;

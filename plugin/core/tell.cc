@@ -84,12 +84,6 @@ void Ask(State& s, hub::Call call, Pending pending) {
   s.out->list.push_back(AskHub{token, std::move(call)});
 }
 
-void AskLater(State& s, hub::Call call, Pending pending, int64_t delay_ms) {
-  const uint64_t number = ++s.last_later;
-  s.later.emplace(number, Later{std::move(call), std::move(pending)});
-  s.timers.Add(s.now.mono_ms + delay_ms, TimerKind::kAskAgain, number);
-}
-
 int64_t RetryDelay(uint32_t tries) {
   return std::min<int64_t>(500LL << std::min(tries, 5U), 10'000);
 }

@@ -35,8 +35,6 @@ void Close(State& s, Session& session);
 
 // Puts a call; the reply comes to the stage of `pending`.
 void Ask(State& s, hub::Call call, Pending pending);
-// The same after a while; survives whatever happens to the session.
-void AskLater(State& s, hub::Call call, Pending pending, int64_t delay_ms);
 // Waits that grow with each try, to 10 s.
 int64_t RetryDelay(uint32_t tries);
 bool HubBusy(const State& s);  // calls under way at their bound: refuse what can be refused

@@ -16,15 +16,16 @@ enum class TimerKind : uint8_t {
   kRead,           // session: read the inbox again
   kAckAgain,       // session: hand its acknowledgement over again
   kOnline,         // session: steadily connected
-  kOffline,        // uid: the grace is over
+  kPresence,       // "<uid> <broker>": publish it
+  kWatched,        // session, watch: ask for the present state again
+  kTail,           // uid: say again whether there are tails
   kDelivered,      // uid: tell gathered marks
-  kAskAgain,       // a postponed call
   kStore,          // a request to the persisters is without answer
   kLease,          // renew
   kTasks,          // look for fan-out tasks
   kTaskAgain,      // partition: a task failed
   kSweep,          // compare heads again
-  kClearing,       // list sessions again
+  kClearing,       // go on, or begin again
 };
 
 struct Timer {

@@ -194,6 +194,116 @@ TEST_F(PresenceTest, ABrokerClearsWhatItsEarlierLifeLeft) {
   }
 }
 
+// ---- calls that fail --------------------------------------------------------------------------
+
+// What the hub records of sessions and tails of the broker under test.
+std::vector<hub::SessionRecord> Recorded(World& world) {
+  const auto list = world.hub().Execute(hub::ListSessions{"b1#1", "", 10'000});
+  return std::get<hub::ListSessionsReply>(list).sessions;
+}
+
+void FailAll(World& world) {
+  while (world.queue().FailNext()) {
+  }
+}
+
+TEST_F(PresenceTest, LogoutsThatFailAreMadeGoodAndNothingPilesUpMeanwhile) {
+  Told();
+  std::vector<SessionId> sessions = {world.Device("alice", "a")};
+  for (int i = 0; i < 300; ++i) sessions.push_back(world.Device("u" + std::to_string(i), "d"));
+  world.Advance(5000);
+  EXPECT_EQ(Told(), "+");
+  world.Handle(HubDown{"away"});
+  for (const SessionId session : sessions) world.Disconnect(session);
+  // Who comes and goes while the hub is away cannot make it remember either.
+  for (int i = 0; i < 300; ++i) {
+    const SessionId brief = world.Connect("mallory", "m" + std::to_string(i));
+    ASSERT_TRUE(world.Subscribe(brief, "inbox/mallory"));
+    world.Disconnect(brief);
+  }
+  FailAll(world);
+  for (int i = 0; i < 20; ++i) {
+    world.AdvanceAlone(1000);
+    FailAll(world);
+  }
+  EXPECT_EQ(world.engine().stats().hub_calls, 0U);
+  EXPECT_LT(world.engine().stats().timers, 10U);
+  EXPECT_EQ(Recorded(world).size(), 301U);
+  EXPECT_EQ(Told(), "");
+  world.HubUp();
+  world.Advance(5100);
+  EXPECT_EQ(Told(), "-");
+  EXPECT_TRUE(Recorded(world).empty());
+}
+
+TEST_F(PresenceTest, AnEndingThatFailsIsTriedUntilItIsDone) {
+  const SessionId alice = world.Device("alice", "a");
+  world.Disconnect(alice);
+  FailAll(world);
+  for (int i = 0; i < 4; ++i) {  // the list comes, what it leads to fails
+    world.AdvanceAlone(10'000);
+    world.queue().RunOne();
+    FailAll(world);
+  }
+  EXPECT_EQ(Recorded(world).size(), 1U);
+  world.Advance(20'000);
+  EXPECT_TRUE(Recorded(world).empty());
+}
+
+TEST_F(PresenceTest, ALogoutThatFailedDoesNotEndTheSessionThatCameBack) {
+  const SessionId alice = world.Device("alice", "a");
+  world.Unsubscribe(alice, "inbox/alice");
+  FailAll(world);
+  world.Subscribe(alice, "inbox/alice");
+  world.RunHub();
+  world.Advance(30'000);
+  EXPECT_EQ(world.hub().state().users.at("alice").routes(), 1U);
+  EXPECT_EQ(Told(), "-+");
+}
+
+TEST_F(PresenceTest, TheLastWordAboutATailIsTheTrueOne) {
+  const auto has_tail = [&] { return !world.hub().state().users.at("carol").tails.empty(); };
+  const SessionId carol = world.Connect("carol", "c");
+  world.Subscribe(carol, "tail/carol");
+  FailAll(world);  // told again after a while
+  world.Unsubscribe(carol, "tail/carol");
+  world.RunHub();
+  world.Advance(30'000);
+  EXPECT_FALSE(has_tail()) << "the repeat overtook";
+  world.Subscribe(carol, "tail/carol");
+  FailAll(world);
+  EXPECT_FALSE(has_tail());
+  world.Advance(30'000);
+  EXPECT_TRUE(has_tail());
+  world.Unsubscribe(carol, "tail/carol");
+  FailAll(world);
+  world.Advance(30'000);
+  EXPECT_FALSE(has_tail());
+  world.Subscribe(carol, "tail/carol");
+  world.RunHub();
+  world.Disconnect(carol);  // nobody is left to remember this
+  FailAll(world);
+  world.Advance(30'000);
+  EXPECT_FALSE(has_tail());
+  EXPECT_TRUE(Recorded(world).empty());
+}
+
+TEST_F(PresenceTest, ThePresentStateComesOnceHoweverOftenItWasAskedFor) {
+  const SessionId dan = world.Connect("dan", "d");
+  for (int i = 0; i < 50; ++i) {
+    world.Subscribe(dan, "presence/alice");
+    FailAll(world);
+    world.Unsubscribe(dan, "presence/alice");
+  }
+  world.Subscribe(dan, "presence/alice");
+  FailAll(world);
+  world.AdvanceAlone(5000);
+  EXPECT_LT(world.engine().stats().hub_calls, 10U);
+  FailAll(world);
+  world.Advance(5000);
+  EXPECT_EQ(world.TakePackets(dan).size(), 1U);
+}
+
 TEST_F(PresenceTest, WhoHasNothingAcknowledgedIsDueAfterABrokersDeath) {
   const SessionId alice = world.Device("alice", "a");
   world.Device("bob", "b");
