@@ -1,7 +1,10 @@
 #include "client-sim/judge/oracle.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "common/wire/limits.h"
@@ -19,10 +22,72 @@ std::string Id(const std::string& chat_id, uint64_t msg_id) {
 
 }  // namespace
 
-void Oracle::Expect(const std::string& uid, const std::string& device) { devices_[{uid, device}]; }
+// The first judge, until the real one is here: it keeps everything, and judges neither devices that
+// appear later nor presence nor history.
+class Oracle::Impl {
+ public:
+  using DeviceKey = std::pair<std::string, std::string>;  // uid, device
+  struct Interval {
+    uint64_t joined = 0, left = UINT64_MAX;
+  };
+  struct Fact {  // an accepted message
+    std::string author, device, text;
+  };
+  struct Chat {
+    std::map<std::string, std::vector<Interval>> members;
+    std::map<uint64_t, Fact> accepted;
+    std::map<uint64_t, Fact> seen;  // what anybody was shown under an id (device unknown)
+    std::map<std::string, std::set<uint64_t>>
+        acked;  // uid -> ids acknowledged by one of the devices
+    std::map<std::string, std::map<std::string, uint64_t>> marks;  // observer -> uid -> id
+  };
+  struct Seen {
+    std::map<std::string, std::set<uint64_t>> shown;  // chat -> ids shown to the person
+    std::map<std::string, uint64_t> last_in_order;    // chat -> newest that came by inbox
+    std::map<uint64_t, std::pair<std::string, uint64_t>> by_seq;  // not acknowledged yet
+    std::map<std::pair<std::string, uint64_t>, uint64_t> sent;    // (chat, client_msg_id) -> msg_id
+    bool passed_over = false;  // a resync: what it passed over counts as acknowledged
+  };
 
-void Oracle::Took(const std::string& uid, const std::string& device, const Happening& happening) {
-  const DeviceKey who{uid, device};
+  DeviceId Expect(const std::string& uid, const std::string& device);
+  void Took(DeviceId id, const Happening& happening);
+  void OnSync(const DeviceKey& who, const Synced& synced);
+  void OnAccepted(const DeviceKey& who, const SendAccepted& accepted);
+  void OnMessage(const DeviceKey& who, const MessageCame& came);
+  void OnChange(const DeviceKey& who, const ChatChanged& changed);
+  void OnAck(const DeviceKey& who, const AckSent& ack);
+  void OnMark(const DeviceKey& who, const MarkMoved& moved);
+  void OnAnswer(const v1::Response& response);
+  void Fault(std::string what, const char* promise = "G2");
+  std::set<std::string> Recipients(const std::string& chat_id, uint64_t msg_id) const;
+  Tally Count() const;
+  bool Settled() const;
+  void Finish();
+  bool HasFor(const DeviceKey& device, const std::string& chat_id, uint64_t msg_id) const;
+  template <typename F>
+  void ForEachOwed(F&& f) const;  // f(chat_id, msg_id, fact, device, done)
+  template <typename F>
+  void ForEachMark(F&& f) const;  // f(chat_id, author, uid, owed id, done)
+
+  OracleOptions options_;
+  std::vector<DeviceKey> ids_;
+  std::map<DeviceKey, Seen> devices_;
+  std::map<std::string, Chat> chats_;
+  std::vector<Violation> faults_;
+  uint64_t refused_ = 0;
+  uint64_t repeats_ = 0;
+};
+
+DeviceId Oracle::Impl::Expect(const std::string& uid, const std::string& device) {
+  const DeviceKey key{uid, device};
+  devices_[key];
+  const auto known = std::find(ids_.begin(), ids_.end(), key);
+  if (known == ids_.end()) ids_.push_back(key);
+  return static_cast<DeviceId>(std::find(ids_.begin(), ids_.end(), key) - ids_.begin());
+}
+
+void Oracle::Impl::Took(DeviceId id, const Happening& happening) {
+  const DeviceKey who = ids_[id];
   std::visit(
       [&](const auto& h) {
         using T = std::decay_t<decltype(h)>;
@@ -43,13 +108,13 @@ void Oracle::Took(const std::string& uid, const std::string& device, const Happe
       happening);
 }
 
-void Oracle::OnSync(const DeviceKey& who, const Synced& synced) {
+void Oracle::Impl::OnSync(const DeviceKey& who, const Synced& synced) {
   Seen& seen = devices_[who];
   seen.by_seq.clear();  // what was not acknowledged comes again, perhaps under other numbers
   seen.passed_over |= synced.resync;
 }
 
-void Oracle::OnAccepted(const DeviceKey& who, const SendAccepted& accepted) {
+void Oracle::Impl::OnAccepted(const DeviceKey& who, const SendAccepted& accepted) {
   Seen& seen = devices_[who];
   const auto key = std::make_pair(accepted.chat_id, accepted.client_msg_id);
   const auto [it, fresh] = seen.sent.emplace(key, accepted.msg_id);
@@ -66,7 +131,7 @@ void Oracle::OnAccepted(const DeviceKey& who, const SendAccepted& accepted) {
   seen.shown[accepted.chat_id].insert(accepted.msg_id);
 }
 
-void Oracle::OnMessage(const DeviceKey& who, const MessageCame& came) {
+void Oracle::Impl::OnMessage(const DeviceKey& who, const MessageCame& came) {
   const v1::Message& message = came.message;
   Seen& seen = devices_[who];
   Chat& chat = chats_[message.chat_id()];
@@ -92,7 +157,7 @@ void Oracle::OnMessage(const DeviceKey& who, const MessageCame& came) {
   seen.by_seq[came.seq] = {message.chat_id(), message.msg_id()};
 }
 
-void Oracle::OnChange(const DeviceKey& who, const ChatChanged& changed) {
+void Oracle::Impl::OnChange(const DeviceKey& who, const ChatChanged& changed) {
   const v1::ChatChange& change = changed.change;
   const std::string& chat_id = change.chat().chat_id();
   Chat& chat = chats_[chat_id];
@@ -120,14 +185,14 @@ void Oracle::OnChange(const DeviceKey& who, const ChatChanged& changed) {
   }
 }
 
-void Oracle::OnAnswer(const v1::Response& response) {
+void Oracle::Impl::OnAnswer(const v1::Response& response) {
   if (!response.has_chat()) return;
   const auto [it, fresh] = chats_.try_emplace(response.chat().chat_id());
   if (!it->second.members.empty()) return;
   for (const auto& uid : response.chat().members()) it->second.members[uid].push_back({});
 }
 
-void Oracle::OnAck(const DeviceKey& who, const AckSent& ack) {
+void Oracle::Impl::OnAck(const DeviceKey& who, const AckSent& ack) {
   Seen& seen = devices_[who];
   const auto end = seen.by_seq.upper_bound(ack.seq);
   for (auto it = seen.by_seq.begin(); it != end; ++it) {
@@ -136,7 +201,7 @@ void Oracle::OnAck(const DeviceKey& who, const AckSent& ack) {
   seen.by_seq.erase(seen.by_seq.begin(), end);
 }
 
-void Oracle::OnMark(const DeviceKey& who, const MarkMoved& moved) {
+void Oracle::Impl::OnMark(const DeviceKey& who, const MarkMoved& moved) {
   Chat& chat = chats_[moved.chat_id];
   uint64_t& mark = chat.marks[who.first][moved.uid];
   const uint64_t before = mark;
@@ -155,7 +220,7 @@ void Oracle::OnMark(const DeviceKey& who, const MarkMoved& moved) {
   }
 }
 
-std::set<std::string> Oracle::Recipients(const std::string& chat_id, uint64_t msg_id) const {
+std::set<std::string> Oracle::Impl::Recipients(const std::string& chat_id, uint64_t msg_id) const {
   std::set<std::string> uids;
   const auto chat = chats_.find(chat_id);
   if (const auto name = ParseChatId(chat_id); name && name->direct) {
@@ -170,14 +235,15 @@ std::set<std::string> Oracle::Recipients(const std::string& chat_id, uint64_t ms
   return uids;
 }
 
-bool Oracle::HasFor(const DeviceKey& device, const std::string& chat_id, uint64_t msg_id) const {
+bool Oracle::Impl::HasFor(const DeviceKey& device, const std::string& chat_id,
+                          uint64_t msg_id) const {
   const auto& shown = devices_.at(device).shown;
   const auto chat = shown.find(chat_id);
   return chat != shown.end() && chat->second.contains(msg_id);
 }
 
 template <typename F>
-void Oracle::ForEachOwed(F&& f) const {
+void Oracle::Impl::ForEachOwed(F&& f) const {
   for (const auto& [chat_id, chat] : chats_) {
     for (const auto& [msg_id, fact] : chat.accepted) {
       const auto recipients = Recipients(chat_id, msg_id);
@@ -191,7 +257,7 @@ void Oracle::ForEachOwed(F&& f) const {
 }
 
 template <typename F>
-void Oracle::ForEachMark(F&& f) const {
+void Oracle::Impl::ForEachMark(F&& f) const {
   for (const auto& [chat_id, chat] : chats_) {
     std::map<std::pair<std::string, std::string>, uint64_t> owed;  // (author, uid) -> newest
     for (const auto& [msg_id, fact] : chat.accepted) {
@@ -213,7 +279,7 @@ void Oracle::ForEachMark(F&& f) const {
   }
 }
 
-Oracle::Tally Oracle::Count() const {
+Tally Oracle::Impl::Count() const {
   Tally tally;
   for (const auto& [id, chat] : chats_) tally.accepted += chat.accepted.size();
   tally.refused = refused_;
@@ -229,38 +295,66 @@ Oracle::Tally Oracle::Count() const {
   return tally;
 }
 
-bool Oracle::Settled() const {
+bool Oracle::Impl::Settled() const {
   const Tally tally = Count();
   return tally.delivered == tally.owed && tally.marks == tally.marks_owed;
 }
 
-void Oracle::Fault(std::string what) {
-  if (faults_.size() < kMostFaults) faults_.push_back(std::move(what));
+void Oracle::Impl::Fault(std::string what, const char* promise) {
+  if (faults_.size() < options_.most_violations) faults_.push_back({promise, std::move(what), ""});
 }
 
-std::vector<std::string> Oracle::Faults(bool final) const {
-  std::vector<std::string> all = faults_;
-  if (!final) return all;
+void Oracle::Impl::Finish() {
   ForEachOwed(
       [&](const auto& chat_id, auto msg_id, const auto& fact, const auto& device, bool done) {
-        if (done || all.size() >= kMostFaults) return;
-        all.push_back(Name(device) + " never got " + Id(chat_id, msg_id) + " from " + fact.author);
+        if (!done)
+          Fault(Name(device) + " never got " + Id(chat_id, msg_id) + " from " + fact.author);
       });
   ForEachMark(
       [&](const auto& chat_id, const auto& author, const auto& uid, auto msg_id, bool done) {
-        if (done || all.size() >= kMostFaults) return;
-        all.push_back(author + " was never told that " + uid + " has " + Id(chat_id, msg_id));
+        if (!done)
+          Fault(author + " was never told that " + uid + " has " + Id(chat_id, msg_id), "G5");
       });
   std::set<std::string> people;
   for (const auto& [device, seen] : devices_) people.insert(device.first);
   for (const auto& [chat_id, chat] : chats_) {
     for (const auto& [msg_id, fact] : chat.seen) {
       if (chat.accepted.contains(msg_id) || !people.contains(fact.author)) continue;
-      if (all.size() >= kMostFaults) return all;
-      all.push_back(Id(chat_id, msg_id) + " was shown, but never accepted from " + fact.author);
+      Fault(Id(chat_id, msg_id) + " was shown, but never accepted from " + fact.author);
     }
   }
-  return all;
 }
+
+Oracle::Oracle(OracleOptions options) : impl_(std::make_unique<Impl>()) {
+  impl_->options_ = options;
+}
+Oracle::~Oracle() = default;
+DeviceId Oracle::Expect(const std::string& uid, const std::string& device) {
+  return impl_->Expect(uid, device);
+}
+void Oracle::Gone(DeviceId device, Now) { impl_->devices_.erase(impl_->ids_[device]); }
+void Oracle::At(DeviceId, std::string_view) {}
+void Oracle::Took(DeviceId device, const Happening& happening, Now) {
+  impl_->Took(device, happening);
+}
+void Oracle::Disturbed(Now, std::string, bool) {}
+void Oracle::HistoryBegins(const std::string&) {}
+void Oracle::HistoryPage(const std::string&, const v1::History&) {}
+void Oracle::HistoryEnds(const std::string&, Now) {}
+std::vector<std::string> Oracle::Chats() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, chat] : impl_->chats_) ids.push_back(id);
+  return ids;
+}
+Tally Oracle::Count() const { return impl_->Count(); }
+bool Oracle::Settled() const { return impl_->Settled(); }
+std::string Oracle::Outstanding() const { return ""; }
+const std::vector<Violation>& Oracle::violations() const { return impl_->faults_; }
+void Oracle::Finish(Now) { impl_->Finish(); }
+std::vector<std::string> Oracle::Recipients(const std::string& chat_id, uint64_t msg_id) const {
+  const auto uids = impl_->Recipients(chat_id, msg_id);
+  return {uids.begin(), uids.end()};
+}
+size_t Oracle::MemoryBytes() const { return 0; }
 
 }  // namespace nightjar::client

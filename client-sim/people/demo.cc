@@ -13,6 +13,7 @@ struct Demo::Person {
   Person(std::string uid, std::unique_ptr<Link> link, uint64_t seed)
       : device(std::move(uid), "phone", std::move(link), seed) {}
   Device device;
+  DeviceId judged_as = 0;
   bool away = false;  // by the script
   bool catching_up = false;
   uint64_t head = 0;  // what the inbox held on coming back
@@ -23,7 +24,7 @@ Demo::Demo(Script script, uint64_t seed, const MakeLink& make_link, Terminal* te
     : script_(std::move(script)), terminal_(terminal) {
   for (const auto& uid : script_.people) {
     people_.push_back(std::make_unique<Person>(uid, make_link(uid, "phone"), ++seed));
-    oracle_.Expect(uid, "phone");
+    people_.back()->judged_as = oracle_.Expect(uid, "phone");
   }
   // The first one watches everybody, the second one the first.
   auto& first = people_[0]->device.brain();
@@ -140,7 +141,7 @@ void Demo::Do(const Beat& beat, Now now) {
 
 void Demo::Saw(Person& person, const Happening& happening, Now now) {
   const std::string& uid = person.device.brain().uid();
-  oracle_.Took(uid, person.device.brain().device(), happening);
+  oracle_.Took(person.judged_as, happening, now);
   std::visit(
       [&](const auto& h) {
         using T = std::decay_t<decltype(h)>;
@@ -199,7 +200,7 @@ void Demo::ShowDelivered(Now now) {
   for (auto it = said_.begin(); it != said_.end();) {
     const auto& brain = Find(it->who).device.brain();
     auto owed = oracle_.Recipients(it->chat_id, it->msg_id);
-    owed.erase(it->who);
+    std::erase(owed, it->who);
     const bool all = std::all_of(owed.begin(), owed.end(), [&](const std::string& uid) {
       return brain.Mark(it->chat_id, uid) >= it->msg_id;
     });
@@ -233,9 +234,13 @@ bool Demo::Conclude(Now now) {
     person->away = true;
     person->device.GoOffline(now);
   }
-  std::vector<std::string> faults = oracle_.Faults(/*final=*/true);
+  oracle_.Finish(now);
+  std::vector<std::string> faults;
+  for (const auto& broken : oracle_.violations()) {
+    faults.push_back(fmt::format("{}: {}\n{}", broken.promise, broken.what, broken.story));
+  }
   if (!gave_up_.empty()) faults.insert(faults.begin(), gave_up_);
-  const Oracle::Tally tally = oracle_.Count();
+  const Tally tally = oracle_.Count();
   if (tally.refused > 0) faults.push_back(fmt::format("{} messages were refused", tally.refused));
   size_t unanswered = 0;
   for (const auto& person : people_) unanswered += person->device.brain().unanswered();

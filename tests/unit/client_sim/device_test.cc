@@ -14,8 +14,8 @@ namespace {
 class DeviceTest : public ::testing::Test {
  protected:
   DeviceTest() {
-    oracle_.Expect("alice", "phone");
-    oracle_.Expect("bob", "phone");
+    oracle_.Expect("alice", "phone");  // 0
+    oracle_.Expect("bob", "phone");    // 1
     alice_.GoOnline(now_);
     bob_.GoOnline(now_);
     Run(100);
@@ -29,7 +29,7 @@ class DeviceTest : public ::testing::Test {
         std::vector<Happening> happened;
         device->Step(now_, happened);
         for (const auto& happening : happened) {
-          oracle_.Took(device->brain().uid(), "phone", happening);
+          oracle_.Took(device == &alice_ ? 0 : 1, happening, now_);
           if (std::holds_alternative<MessageCame>(happening)) ++came_;
           if (std::holds_alternative<GapSeen>(happening)) ++gaps_;
         }
@@ -38,7 +38,8 @@ class DeviceTest : public ::testing::Test {
   }
   void ExpectAllKept() {
     EXPECT_TRUE(oracle_.Settled());
-    EXPECT_EQ(oracle_.Faults(true), std::vector<std::string>{});
+    oracle_.Finish(now_);
+    for (const auto& broken : oracle_.violations()) ADD_FAILURE() << broken.what << broken.story;
   }
 
   FakeServer server_;
@@ -136,7 +137,8 @@ TEST_F(DeviceTest, TheJudgeSeesALostMessage) {
   alice_.brain().SendToUser("bob", "hello", now_);
   Run(1000);
   EXPECT_FALSE(oracle_.Settled());
-  EXPECT_FALSE(oracle_.Faults(true).empty());
+  oracle_.Finish(now_);
+  EXPECT_FALSE(oracle_.violations().empty());
 }
 
 TEST_F(DeviceTest, TheJudgeSeesAMarkWithoutAcknowledgement) {
@@ -148,7 +150,7 @@ TEST_F(DeviceTest, TheJudgeSeesAMarkWithoutAcknowledgement) {
   server_.mark_too_early = 1;
   alice_.brain().SendToUser("bob", "third", now_);
   Run(1000);
-  EXPECT_FALSE(oracle_.Faults(false).empty());
+  EXPECT_FALSE(oracle_.violations().empty());
 }
 
 TEST_F(DeviceTest, TheJudgeSeesAMessageStoredTwice) {
@@ -157,7 +159,8 @@ TEST_F(DeviceTest, TheJudgeSeesAMessageStoredTwice) {
   alice_.brain().SendToUser("bob", "hello", now_);
   Run(3000);
   EXPECT_EQ(came_, 2) << "bob saw it twice";
-  EXPECT_FALSE(oracle_.Faults(true).empty());
+  oracle_.Finish(now_);
+  EXPECT_FALSE(oracle_.violations().empty());
 }
 
 }  // namespace
