@@ -1,53 +1,95 @@
 #include "client-sim/brain/device_brain.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/wire/limits.h"
 #include "common/wire/names.h"
 
 namespace nightjar::client {
+namespace {
 
-DeviceBrain::DeviceBrain(std::string uid, std::string device)
-    : uid_(std::move(uid)), device_(std::move(device)), outbox_(uid_) {}
+std::string Encode(const google::protobuf::Message& message, Encoding encoding) {
+  if (encoding == Encoding::kProtobuf) return message.SerializeAsString();
+  std::string json;
+  // Fails only for messages that JSON cannot name, which ours can.
+  (void)google::protobuf::util::MessageToJsonString(message, &json).ok();
+  return json;
+}
+
+bool Decode(std::string_view payload, Encoding encoding, google::protobuf::Message& message) {
+  if (encoding == Encoding::kProtobuf) {
+    return message.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
+  }
+  google::protobuf::util::JsonParseOptions lenient;
+  lenient.ignore_unknown_fields = true;
+  return google::protobuf::util::JsonStringToMessage({payload.data(), payload.size()}, &message,
+                                                     lenient)
+      .ok();
+}
+
+constexpr std::string_view kPresenceTopic = "presence/";
+constexpr std::string_view kJsonPrefix = "json/";
+
+}  // namespace
+
+DeviceBrain::DeviceBrain(std::string uid, std::string device, BrainOptions options)
+    : uid_(std::move(uid)), device_(std::move(device)), options_(options), outbox_(uid_) {}
+
+uint64_t DeviceBrain::Write(v1::Send send, const std::string& chat_id, std::string text, Now now) {
+  send.set_text(text);
+  const uint64_t id = outbox_.Write(std::move(send), now.unix_ms);
+  if (id != 0) wrote_.push_back({id, chat_id, std::move(text)});
+  return id;
+}
 
 uint64_t DeviceBrain::SendToChat(const std::string& chat_id, std::string text, Now now) {
   v1::Send send;
   send.set_chat_id(chat_id);
-  send.set_text(std::move(text));
-  return outbox_.Write(std::move(send), now.unix_ms);
+  return Write(std::move(send), chat_id, std::move(text), now);
 }
 
 uint64_t DeviceBrain::SendToUser(const std::string& uid, std::string text, Now now) {
   v1::Send send;
   send.set_to(uid);
-  send.set_text(std::move(text));
-  return outbox_.Write(std::move(send), now.unix_ms);
+  return Write(std::move(send), DirectChatId(uid_, uid), std::move(text), now);
 }
 
 std::string DeviceBrain::Ask(v1::Request request, Now now) {
+  return Ask(std::move(request), /*resync=*/false, now);
+}
+
+std::string DeviceBrain::Ask(v1::Request request, bool resync, Now now) {
   // Unique per device also over restarts of the program: time, and never the same twice.
   last_request_ = std::max(last_request_ + 1, static_cast<uint64_t>(now.unix_ms));
   std::string id = "q" + std::to_string(last_request_);
   request.set_request_id(id);
-  requests_[id] = Pending{std::move(request), 0};
+  requests_[id] = Pending{std::move(request), 0, resync};
   return id;
 }
 
-void DeviceBrain::Watch(const std::string& uid) { watched_.insert(uid); }
-
-void DeviceBrain::Connected(Now now, Out& out) {
-  out = {};
-  connected_ = true;
-  for (const auto& uid : watched_) out.subscribe.push_back("presence/" + uid);
-  out.subscribe.push_back("inbox/" + uid_);
-  for (auto& [id, pending] : requests_) pending.due_ms = 0;
-  (void)now;  // nothing is sent before sync: a device is one only after it has its inbox
+void DeviceBrain::Watch(const std::string& uid) {
+  if (std::find(watched_.begin(), watched_.end(), uid) == watched_.end()) watched_.push_back(uid);
 }
 
-void DeviceBrain::Disconnected(std::string reason, Now now, Out& out) {
-  (void)now;
-  out = {};
+void DeviceBrain::Connected(Now, Out& out) {
+  out.Clear();
+  connected_ = true;
+  const std::string prefix(options_.encoding == Encoding::kJson ? kJsonPrefix : "");
+  for (const auto& uid : watched_) {
+    out.subscribe.push_back(prefix + std::string(kPresenceTopic) + uid);
+  }
+  const bool brief = options_.short_topics && prefix.empty();
+  out.subscribe.push_back(brief ? "i" : prefix + "inbox/" + uid_);
+  // Nothing is sent before sync: a device is one only after it has its inbox.
+  for (auto& [id, pending] : requests_) pending.due_ms = 0;
+}
+
+void DeviceBrain::Disconnected(std::string reason, Now, Out& out) {
+  out.Clear();
   connected_ = false;
   cursor_.Disconnected();
   outbox_.Disconnected();
@@ -55,10 +97,11 @@ void DeviceBrain::Disconnected(std::string reason, Now now, Out& out) {
 }
 
 void DeviceBrain::Arrived(std::string_view topic, std::string_view payload, Now now, Out& out) {
-  out = {};
-  if (topic.starts_with("presence/")) {
+  out.Clear();
+  if (topic.starts_with(kJsonPrefix)) topic.remove_prefix(kJsonPrefix.size());
+  if (topic.starts_with(kPresenceTopic)) {
     v1::Presence presence;
-    if (!presence.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    if (!Decode(payload, options_.encoding, presence)) {
       out.happened.push_back(ServerFault{"a presence frame that cannot be decoded"});
       return;
     }
@@ -66,15 +109,12 @@ void DeviceBrain::Arrived(std::string_view topic, std::string_view payload, Now 
     return;
   }
   Frame(payload, now, out);
-  Out more;
-  Tick(now, more);
-  out.publish = std::move(more.publish);
-  std::move(more.happened.begin(), more.happened.end(), std::back_inserter(out.happened));
+  TickInto(now, out);
 }
 
 void DeviceBrain::Frame(std::string_view payload, Now now, Out& out) {
   v1::ServerFrame frame;
-  if (!frame.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+  if (!Decode(payload, options_.encoding, frame)) {
     out.happened.push_back(ServerFault{"a frame that cannot be decoded"});
     return;
   }
@@ -99,10 +139,10 @@ void DeviceBrain::Frame(std::string_view payload, Now now, Out& out) {
   Body(frame, now, out);
 }
 
-void DeviceBrain::Body(const v1::ServerFrame& frame, Now now, Out& out) {
+void DeviceBrain::Body(v1::ServerFrame& frame, Now now, Out& out) {
   switch (frame.body_case()) {
     case v1::ServerFrame::kMessage:
-      return OnMessage(frame.seq(), frame.message(), now, out);
+      return OnMessage(frame.seq(), std::move(*frame.mutable_message()), now, out);
     case v1::ServerFrame::kAccepted:
       return OnAccepted(frame.accepted(), now, out);
     case v1::ServerFrame::kRejected:
@@ -112,14 +152,16 @@ void DeviceBrain::Body(const v1::ServerFrame& frame, Now now, Out& out) {
         OnMark(frame.delivered().chat_id(), mark, out);
       }
       return;
-    case v1::ServerFrame::kChatChange:
-      OnChat(frame.chat_change().chat());
-      if (Learn(Chat(frame.chat_change().chat().chat_id()), frame.chat_change().msg_id())) {
-        out.happened.push_back(ChatChanged{frame.seq(), frame.chat_change()});
+    case v1::ServerFrame::kChatChange: {
+      ChatNotes& chat = Chat(frame.chat_change().chat().chat_id());
+      chat.SetMembers(frame.chat_change().chat());
+      if (chat.Learn(frame.chat_change().msg_id())) {
+        out.happened.push_back(ChatChanged{frame.seq(), std::move(*frame.mutable_chat_change())});
       }
       return;
+    }
     case v1::ServerFrame::kResponse:
-      return OnResponse(frame.response(), now, out);
+      return OnResponse(std::move(*frame.mutable_response()), now, out);
     case v1::ServerFrame::kSync:
       return OnSync(frame.sync(), now, out);
     case v1::ServerFrame::kNotice:
@@ -133,22 +175,35 @@ void DeviceBrain::Body(const v1::ServerFrame& frame, Now now, Out& out) {
 }
 
 void DeviceBrain::OnSync(const v1::Sync& sync, Now now, Out& out) {
+  const bool first = !cursor_.synced();
   const bool resync = cursor_.Sync(sync, now.mono_ms);
   out.happened.push_back(Synced{sync.epoch(), sync.start(), sync.head(), resync});
-  if (resync) {
-    v1::Request request;
-    request.mutable_list_chats()->set_limit(limits::kListChatsMost);
-    resync_requests_.insert(Ask(std::move(request), now));
+  if (first && options_.max_frame > 0) {
+    v1::Ack announcement;
+    announcement.set_seq(cursor_.held());
+    announcement.set_epoch(cursor_.epoch());
+    announcement.set_max_frame(options_.max_frame);
+    out.publish.push_back(
+        {options_.short_topics ? "a" : "chat/ack", Encode(announcement, options_.encoding)});
   }
+  if (resync) BeginResync(now);
   if (was_synced_) AskMarks(/*overdue_only=*/false, now);
   was_synced_ = true;
 }
 
-void DeviceBrain::OnMessage(uint64_t seq, const v1::Message& message, Now now, Out& out) {
-  ChatState& chat = Chat(message.chat_id());
-  if (message.author() == uid_) Own(message.chat_id(), message.msg_id(), now);
-  if (Learn(chat, message.msg_id())) {
-    out.happened.push_back(MessageCame{seq, message});
+bool DeviceBrain::Answered(const v1::Message& message) const {
+  return message.author() == uid_ && message.device() == device_ &&
+         outbox_.Settled(message.client_msg_id()) &&
+         std::find(refused_.begin(), refused_.end(), message.client_msg_id()) == refused_.end();
+}
+
+void DeviceBrain::OnMessage(uint64_t seq, v1::Message&& message, Now now, Out& out) {
+  ChatNotes& chat = Chat(message.chat_id());
+  if (message.author() == uid_) Own(chat, message.msg_id(), now);
+  const bool fresh =
+      seq > 0 ? chat.Learn(message.msg_id()) : chat.LearnFromHistory(message.msg_id());
+  if (fresh && !Answered(message)) {
+    out.happened.push_back(MessageCame{seq, std::move(message)});
   } else {
     out.happened.push_back(RepeatCame{seq, message.chat_id(), message.msg_id()});
   }
@@ -160,20 +215,28 @@ void DeviceBrain::OnAccepted(const v1::Accepted& accepted, Now now, Out& out) {
   if (!accepted.chat_id().empty() && accepted.chat_id() != entry->chat_id) {
     out.happened.push_back(ServerFault{"accepted into another chat than it was sent to"});
   }
-  Learn(Chat(entry->chat_id), accepted.msg_id());
-  Own(entry->chat_id, accepted.msg_id(), now);
-  out.happened.push_back(SendAccepted{accepted.client_msg_id(), accepted.msg_id(), entry->chat_id,
-                                      entry->send.text(), entry->tries});
+  Own(Chat(entry->chat_id), accepted.msg_id(), now);
+  out.happened.push_back(SendAccepted{accepted.client_msg_id(), accepted.msg_id(),
+                                      std::move(entry->chat_id),
+                                      std::move(*entry->send.mutable_text()), entry->tries});
 }
 
 void DeviceBrain::OnRejected(const v1::Rejected& rejected, Now now, Out& out) {
+  const size_t before = outbox_.size();
   auto entry = outbox_.Rejected(rejected, now.mono_ms);
-  if (!entry) return;
-  out.happened.push_back(
-      SendRefused{rejected.client_msg_id(), entry->chat_id, entry->send.text(), rejected.error()});
+  if (!entry) {
+    if (before > 0) {
+      out.happened.push_back(PutOff{rejected.client_msg_id(), rejected.error().code()});
+    }
+    return;
+  }
+  if (refused_.size() >= kMostRefused) refused_.erase(refused_.begin());
+  refused_.push_back(rejected.client_msg_id());
+  out.happened.push_back(SendRefused{rejected.client_msg_id(), std::move(entry->chat_id),
+                                     std::move(*entry->send.mutable_text()), rejected.error()});
 }
 
-void DeviceBrain::OnResponse(const v1::Response& response, Now now, Out& out) {
+void DeviceBrain::OnResponse(v1::Response&& response, Now now, Out& out) {
   const auto asked = requests_.find(response.request_id());
   if (asked == requests_.end()) return;
   if (response.has_error() && (response.error().code() == v1::UNAVAILABLE ||
@@ -181,84 +244,46 @@ void DeviceBrain::OnResponse(const v1::Response& response, Now now, Out& out) {
     asked->second.due_ms = now.mono_ms + std::max<int64_t>(response.error().retry_after_ms(), 500);
     return;
   }
-  const v1::Request request = std::move(asked->second.request);
+  const Pending pending = std::move(asked->second);
   requests_.erase(asked);
-  const bool resyncing = resync_requests_.erase(response.request_id()) > 0;
 
-  if (response.has_chat()) OnChat(response.chat());
-  if (response.has_chats()) {
-    for (const auto& summary : response.chats().chats()) {
-      OnChat(summary.chat());
-      if (!resyncing) continue;
-      v1::Request open;
-      open.mutable_open_chat()->set_chat_id(summary.chat().chat_id());
-      open.mutable_open_chat()->set_limit(limits::kOpenChatMost);
-      resync_requests_.insert(Ask(std::move(open), now));
-    }
-    if (resyncing && response.chats().more() && response.chats().chats_size() > 0) {
-      v1::Request next = request;
-      const auto& last = response.chats().chats(response.chats().chats_size() - 1);
-      next.mutable_list_chats()->set_before_msg_id(last.chat().last_msg_id());
-      resync_requests_.insert(Ask(std::move(next), now));
-    }
+  if (response.has_chat()) Chat(response.chat().chat_id()).SetMembers(response.chat());
+  for (const auto& summary : response.chats().chats()) {
+    Chat(summary.chat().chat_id()).SetMembers(summary.chat());
   }
   if (response.has_chat_view()) {
     const auto& view = response.chat_view();
-    OnChat(view.chat());
+    Chat(view.chat().chat_id()).SetMembers(view.chat());
     for (const auto& mark : view.delivered()) OnMark(view.chat().chat_id(), mark, out);
-    if (resyncing) {
-      for (const auto& message : view.messages()) OnMessage(0, message, now, out);
-    }
   }
   for (const auto& chat : response.receipts().chats()) {
     for (const auto& mark : chat.delivered()) OnMark(chat.chat_id(), mark, out);
   }
-  out.happened.push_back(Answered{response});
-}
-
-void DeviceBrain::OnChat(const v1::Chat& chat) {
-  ChatState& state = Chat(chat.chat_id());
-  if (static_cast<uint32_t>(chat.members_size()) != chat.member_count())
-    return;  // not the whole list
-  state.members.clear();
-  state.members.insert(chat.members().begin(), chat.members().end());
+  if (pending.resync) Rebuilt(pending.request, response, now, out);
+  out.happened.push_back(client::Answered{std::move(response)});
 }
 
 void DeviceBrain::OnMark(const std::string& chat_id, const v1::DeliveredMark& mark, Out& out) {
-  uint64_t& known = Chat(chat_id).marks[mark.uid()];
-  if (mark.msg_id() <= known) return;
-  known = mark.msg_id();
+  if (!Chat(chat_id).Mark(mark.uid(), mark.msg_id())) return;
   out.happened.push_back(MarkMoved{chat_id, mark.uid(), mark.msg_id()});
 }
 
-void DeviceBrain::Own(const std::string& chat_id, uint64_t msg_id, Now now) {
-  ChatState& chat = Chat(chat_id);
-  if (msg_id <= chat.newest_own) return;
-  if (!Misses(chat)) chat.own_since_ms = now.mono_ms;  // else the older one is waiting already
-  chat.newest_own = msg_id;
+void DeviceBrain::Own(ChatNotes& chat, uint64_t msg_id, Now now) {
+  if (!chat.Own(msg_id, now.mono_ms, uid_)) return;
   marks_check_ms_ = std::min(marks_check_ms_, now.mono_ms + kMarkMissingMs);
-}
-
-bool DeviceBrain::Misses(const ChatState& chat) const {
-  if (chat.newest_own == 0 || chat.members.size() > limits::kReceiptMembers) return false;
-  return std::any_of(chat.members.begin(), chat.members.end(), [&](const std::string& uid) {
-    if (uid == uid_) return false;
-    const auto mark = chat.marks.find(uid);
-    return mark == chat.marks.end() || mark->second < chat.newest_own;
-  });
 }
 
 void DeviceBrain::AskMarks(bool overdue_only, Now now) {
   marks_check_ms_ = INT64_MAX;
   v1::Request request;
   for (auto& [chat_id, chat] : chats_) {
-    if (!Misses(chat)) continue;
-    const int64_t due = chat.own_since_ms + kMarkMissingMs;
+    if (!chat.Misses(uid_)) continue;
+    const int64_t due = chat.own_since_ms() + kMarkMissingMs;
     if (overdue_only && due > now.mono_ms) {
       marks_check_ms_ = std::min(marks_check_ms_, due);
       continue;
     }
-    chat.own_since_ms = now.mono_ms;
+    chat.AskedForMarks(now.mono_ms);
     marks_check_ms_ = std::min(marks_check_ms_, now.mono_ms + kMarkMissingMs);
     if (static_cast<size_t>(request.receipts().chat_ids_size()) == limits::kReceiptChats) {
       Ask(std::move(request), now);
@@ -269,49 +294,47 @@ void DeviceBrain::AskMarks(bool overdue_only, Now now) {
   if (request.receipts().chat_ids_size() > 0) Ask(std::move(request), now);
 }
 
-DeviceBrain::ChatState& DeviceBrain::Chat(const std::string& chat_id) {
-  const auto [it, fresh] = chats_.try_emplace(chat_id);
-  if (fresh) {
-    if (const auto name = ParseChatId(chat_id); name && name->direct) {
-      it->second.members = {name->low, name->high};
-    }
-  }
-  return it->second;
-}
-
-bool DeviceBrain::Learn(ChatState& chat, uint64_t msg_id) {
-  if (!chat.known.insert(msg_id).second) return false;
-  if (chat.known.size() > kKnownPerChat) chat.known.erase(chat.known.begin());
-  return true;
+ChatNotes& DeviceBrain::Chat(const std::string& chat_id) {
+  const auto at = chats_.lower_bound(chat_id);
+  if (at != chats_.end() && at->first == chat_id) return at->second;
+  return chats_.emplace_hint(at, chat_id, ChatNotes(chat_id))->second;
 }
 
 uint64_t DeviceBrain::Mark(const std::string& chat_id, const std::string& uid) const {
   const auto chat = chats_.find(chat_id);
-  if (chat == chats_.end()) return 0;
-  const auto mark = chat->second.marks.find(uid);
-  return mark == chat->second.marks.end() ? 0 : mark->second;
+  return chat == chats_.end() ? 0 : chat->second.MarkOf(uid);
 }
 
 void DeviceBrain::Tick(Now now, Out& out) {
-  out = {};
+  out.Clear();
+  TickInto(now, out);
+}
+
+void DeviceBrain::TickInto(Now now, Out& out) {
+  if (!wrote_.empty()) {
+    std::move(wrote_.begin(), wrote_.end(), std::back_inserter(out.happened));
+    std::vector<Wrote>().swap(wrote_);
+  }
   if (!connected_ || !cursor_.synced()) return;
   if (now.mono_ms >= marks_check_ms_) AskMarks(/*overdue_only=*/true, now);
+  const bool brief = options_.short_topics;
   for (auto& send : outbox_.TakeDue(now.mono_ms)) {
     if (cursor_.Ride(send)) out.happened.push_back(AckSent{send.ack()});
-    out.publish.push_back({"chat/send", send.SerializeAsString()});
+    out.publish.push_back({brief ? "s" : "chat/send", Encode(send, options_.encoding)});
   }
   for (auto& [id, pending] : requests_) {
     if (pending.due_ms > now.mono_ms) continue;
     pending.due_ms = now.mono_ms + kRequestAgainMs;
-    out.publish.push_back({"chat/req", pending.request.SerializeAsString()});
+    out.publish.push_back({brief ? "r" : "chat/req", Encode(pending.request, options_.encoding)});
   }
   if (const auto ack = cursor_.AckDue(now.mono_ms)) {
     out.happened.push_back(AckSent{ack->seq()});
-    out.publish.push_back({"chat/ack", ack->SerializeAsString()});
+    out.publish.push_back({brief ? "a" : "chat/ack", Encode(*ack, options_.encoding)});
   }
 }
 
 int64_t DeviceBrain::NextDeadline() const {
+  if (!wrote_.empty()) return 0;
   if (!connected_ || !cursor_.synced()) return INT64_MAX;
   int64_t next = std::min({cursor_.NextDeadline(), outbox_.NextDeadline(), marks_check_ms_});
   for (const auto& [id, pending] : requests_) next = std::min(next, pending.due_ms);

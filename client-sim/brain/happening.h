@@ -39,6 +39,11 @@ struct SendRefused {
   std::string text;
   v1::Error error;
 };
+// Refused for now (too fast, or the server cannot store at the moment); it will be repeated.
+struct PutOff {
+  uint64_t client_msg_id = 0;
+  v1::Code code = v1::OK;
+};
 // A message that this device sees for the first time.
 struct MessageCame {
   uint64_t seq = 0;  // 0: read from history after a resync
@@ -83,8 +88,8 @@ struct ServerFault {
   std::string what;
 };
 
-using Happening = std::variant<Synced, WentDown, Wrote, SendAccepted, SendRefused, MessageCame,
-                               RepeatCame, ChatChanged, MarkMoved, AckSent, GapSeen, PresenceSeen,
-                               Answered, Noticed, ServerFault>;
+using Happening = std::variant<Synced, WentDown, Wrote, SendAccepted, SendRefused, PutOff,
+                               MessageCame, RepeatCame, ChatChanged, MarkMoved, AckSent, GapSeen,
+                               PresenceSeen, Answered, Noticed, ServerFault>;
 
 }  // namespace nightjar::client

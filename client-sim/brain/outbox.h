@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -39,6 +38,7 @@ class Outbox {
   void Disconnected();
   // Sends to be put on the line now, in the order of writing. Marks them as in flight.
   std::vector<v1::Send> TakeDue(int64_t now_ms);
+  // Costs something only after the outbox has changed.
   int64_t NextDeadline() const;
 
   // The entry that an answer settles; nothing if it is unknown (answered before).
@@ -48,6 +48,11 @@ class Outbox {
 
   bool empty() const { return unanswered_.empty(); }
   size_t size() const { return unanswered_.size(); }
+  // Written by this object and settled, by either answer.
+  bool Settled(uint64_t client_msg_id) const {
+    return client_msg_id >= first_id_ && client_msg_id <= last_id_ && first_id_ != 0 &&
+           !unanswered_.contains(client_msg_id);
+  }
   uint64_t last_id() const { return last_id_; }
 
  private:
@@ -55,16 +60,19 @@ class Outbox {
 
   // Takes an answered entry out and moves its chat's window on.
   Entry Settle(uint64_t id);
-  // Ids that may be under way now, in the order of writing.
-  std::vector<uint64_t> Allowed() const;
+  // Calls f(id) with those that may be under way now, chat by chat.
+  template <typename F>
+  void ForEachAllowed(F&& f) const;
 
   std::string uid_;
   size_t capacity_;
-  uint64_t last_id_ = 0;
+  uint64_t first_id_ = 0, last_id_ = 0;
+  mutable int64_t next_due_ms_ = kNever;
+  mutable bool changed_ = false;          // next_due_ms_ is to be found anew
   std::map<uint64_t, Entry> unanswered_;  // by client_msg_id, which is the order of writing
   // For each chat its sends from the oldest unanswered on, answered ones included: the hub
   // remembers the 16 highest ids, so the window may not slide past one that is still open.
-  std::map<std::string, std::deque<uint64_t>> chats_;
+  std::map<std::string, std::vector<uint64_t>> chats_;
 };
 
 }  // namespace nightjar::client
