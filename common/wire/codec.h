@@ -47,7 +47,8 @@ std::string EncodeEntry(std::string_view entry, uint64_t seq, uint32_t skipped, 
 
 // As EncodeEntry, but fitted: a text that is too long is cut at a character and `truncated` is set;
 // what is still too long loses its other fields after that, longest first: those that say something
-// before those that name something (chat_id, author, ...). Without decoding if it fits as it is.
+// before those that name something (author, device, ...). seq, skipped, msg_id and chat_id stay. JSON
+// leaves out fields with default values before it gives up names. Without decoding if it fits as it is.
 std::string EncodeEntryFitted(std::string_view entry, uint64_t seq, uint32_t skipped,
                               Encoding encoding, uint32_t max_frame);
 // The same for a frame that is no stored entry (notice, rejected, delivered, ...). Marks of a
@@ -62,7 +63,7 @@ enum class KeepMessages { kNewest, kOldest };
 // and members are shortened with `more` set, to no less than one; one that is too large by itself is
 // cut like an entry. A chat_view gives up presence, delivered and chat.members, in this order, where
 // they would take more than half of the frame; each has a request of its own. What has no `more`
-// (receipts, presence) or cannot be shortened further becomes an error (kResourceExhausted).
+// (receipts, presence) or cannot be shortened further becomes a final error (kInvalidArgument).
 std::string EncodeResponseFitted(v1::Response response, Encoding encoding, uint32_t max_frame,
                                  KeepMessages keep = KeepMessages::kNewest);
 

@@ -15,17 +15,43 @@ namespace {
 namespace pb = google::protobuf;
 using pb::FieldDescriptor;
 
-std::string ToJson(const pb::Message& message) {
+// How a frame is printed. Bare JSON leaves out fields with default values: where room is that
+// scarce, names are worth more than they.
+enum class Form { kProtobuf, kJson, kBareJson };
+
+std::string Print(const pb::Message& message, Form form) {
+  if (form == Form::kProtobuf) return message.SerializeAsString();
   pb::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
+  options.always_print_primitive_fields = form == Form::kJson;
   std::string json;
   if (!pb::util::MessageToJsonString(message, &json, options).ok()) json = "{}";
   return json;
 }
 
-size_t SizeOf(const pb::Message& message, Encoding encoding) {
-  return encoding == Encoding::kProtobuf ? message.ByteSizeLong() : ToJson(message).size();
+size_t SizeOf(const pb::Message& message, Form form) {
+  return form == Form::kProtobuf ? message.ByteSizeLong() : Print(message, form).size();
 }
+
+// A frame on its way to fitting into `most` bytes.
+struct Fitting {
+  Fitting(Encoding encoding, uint32_t max_frame)
+      : form(encoding == Encoding::kJson ? Form::kJson : Form::kProtobuf),
+        most(std::max(max_frame, limits::kMinFrame)) {}
+
+  size_t Size() const { return SizeOf(frame, form); }
+  bool Fits() const { return Size() <= most; }
+  // Bare JSON is the next thing to try.
+  bool FitsBare() {
+    if (Fits()) return true;
+    if (form == Form::kJson) form = Form::kBareJson;
+    return Fits();
+  }
+  std::string Print() const { return nightjar::Print(frame, form); }
+
+  v1::ServerFrame frame;
+  Form form;
+  const size_t most;
+};
 
 bool IsCharacterStart(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
 
@@ -36,30 +62,46 @@ std::string_view Prefix(std::string_view text, size_t size) {
   return text.substr(0, size);
 }
 
-// Shortens message.text as far as needed for `whole`, which contains it, to fit. The encoded size
-// grows with the text, so the cut is searched by halving.
-void CutText(v1::Message& message, const pb::Message& whole, Encoding encoding, size_t most) {
+// Shortens message.text, which is inside the frame, as far as needed. The encoded size grows with
+// the text, so the cut is searched by halving.
+void CutText(v1::Message& message, const Fitting& fit) {
   if (message.text().empty()) return;
   const std::string text = message.text();
   message.set_truncated(true);
   message.clear_text();
-  const size_t bare = SizeOf(whole, encoding);
-  if (bare >= most) return;
+  const size_t bare = fit.Size();
+  if (bare >= fit.most) return;
   size_t fits = 0;
-  size_t above = std::min(text.size(), most - bare) + 1;  // a byte of text takes at least a byte
+  size_t above =
+      std::min(text.size(), fit.most - bare) + 1;  // a byte of text takes at least a byte
   while (above - fits > 1) {
     const size_t middle = fits + (above - fits) / 2;
     message.set_text(std::string(Prefix(text, middle)));
-    (SizeOf(whole, encoding) <= most ? fits : above) = middle;
+    (fit.Fits() ? fits : above) = middle;
   }
   message.set_text(std::string(Prefix(text, fits)));
 }
 
-// Names go last: a frame that does not say which chat it is of helps nobody.
+// Which chat, which message and which place in the inbox a frame is about is never given up:
+// without these it helps nobody, and a sequence without gaps would hide that.
+bool IsIdentity(const FieldDescriptor* field) {
+  static constexpr std::string_view kIdentities[] = {"chat_id", "msg_id", "request_id"};
+  return std::find(std::begin(kIdentities), std::end(kIdentities), field->name()) !=
+         std::end(kIdentities);
+}
+
 bool IsName(const FieldDescriptor* field) {
-  static constexpr std::string_view kNames[] = {"chat_id", "author", "device", "by", "uid",
-                                                "request_id", "created_by"};
+  static constexpr std::string_view kNames[] = {"author", "device", "by", "uid", "created_by"};
   return std::find(std::begin(kNames), std::end(kNames), field->name()) != std::end(kNames);
+}
+
+// Numbers that a device can do without, or finds elsewhere.
+bool IsSpareNumber(const FieldDescriptor* field) {
+  static constexpr std::string_view kNumbers[] = {
+      "nightjar.v1.Message.client_msg_id", "nightjar.v1.Chat.created_ms",
+      "nightjar.v1.Chat.member_count", "nightjar.v1.Chat.last_msg_id"};
+  return std::find(std::begin(kNumbers), std::end(kNumbers), field->full_name()) !=
+         std::end(kNumbers);
 }
 
 struct Longest {
@@ -73,10 +115,9 @@ struct Longest {
 };
 
 // What EmptyFields empties, in this order.
-enum class Kind { kContent, kName, kInner };
+enum class Kind { kContent, kSpareNumber, kName };
 
-// The field of most bytes anywhere in `message`: a string or list (among names or among the rest), or
-// a message inside.
+// The field of most bytes of this kind anywhere in `message`.
 void FindLongest(pb::Message* message, Kind kind, Longest& longest) {
   const pb::Reflection* reflection = message->GetReflection();
   std::vector<const FieldDescriptor*> fields;
@@ -93,34 +134,35 @@ void FindLongest(pb::Message* message, Kind kind, Longest& longest) {
       }
       if (kind == Kind::kContent) longest.Offer(message, field, bytes);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      pb::Message* inner = reflection->MutableMessage(message, field);
-      FindLongest(inner, kind, longest);
-      if (kind == Kind::kInner) longest.Offer(message, field, 1 + inner->ByteSizeLong());
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING &&
-               kind == (IsName(field) ? Kind::kName : Kind::kContent)) {
+      FindLongest(reflection->MutableMessage(message, field), kind, longest);
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+      if (IsIdentity(field) || kind != (IsName(field) ? Kind::kName : Kind::kContent)) continue;
       longest.Offer(message, field, reflection->GetString(*message, field).size());
+    } else if (kind == Kind::kSpareNumber && IsSpareNumber(field)) {
+      longest.Offer(message, field, 1);
     }
   }
 }
 
-// Empties fields inside `part` until `whole`, which contains it, fits. False if that is not enough.
-bool EmptyFields(pb::Message& part, const pb::Message& whole, Encoding encoding, size_t most) {
-  for (const Kind kind : {Kind::kContent, Kind::kName, Kind::kInner}) {
-    while (true) {
-      if (SizeOf(whole, encoding) <= most) return true;
+// Empties fields inside `part`, which is inside the frame, until it fits. False if that is not
+// enough.
+bool EmptyFields(pb::Message& part, Fitting& fit) {
+  for (const Kind kind : {Kind::kContent, Kind::kSpareNumber, Kind::kName}) {
+    while (!fit.Fits()) {
       Longest longest;
       FindLongest(&part, kind, longest);
       if (longest.field == nullptr) break;
       longest.owner->GetReflection()->ClearField(longest.owner, longest.field);
     }
+    if (fit.FitsBare()) return true;
   }
-  return SizeOf(whole, encoding) <= most;
+  return false;
 }
 
 // How many items, from the first or from the last on, take at most `room` bytes. Looks at no more
 // items than that, so that a long page costs what its frame can hold.
 template <typename Items>
-int CountFitting(const Items& items, bool from_last, Encoding encoding, size_t room) {
+int CountFitting(const Items& items, bool from_last, Form form, size_t room) {
   size_t used = 0;
   for (int i = 0; i < items.size(); ++i) {
     const auto& item = items.Get(from_last ? items.size() - 1 - i : i);
@@ -128,13 +170,13 @@ int CountFitting(const Items& items, bool from_last, Encoding encoding, size_t r
     if constexpr (std::is_same_v<std::decay_t<decltype(item)>, std::string>) {
       // A JSON string is measured inside a message, for its escapes: {"uids":["..."],"more":false}
       v1::MemberList one;
-      const size_t around = SizeOf(one, encoding);
+      const size_t around = SizeOf(one, form);
       one.add_uids(item);
-      size = SizeOf(one, encoding) - around + (encoding == Encoding::kJson ? 1 : 0);
+      size = SizeOf(one, form) - around + (form == Form::kProtobuf ? 0 : 1);
     } else {
-      size = SizeOf(item, encoding);
+      size = SizeOf(item, form);
       // A comma; or the tag and the length.
-      size += encoding == Encoding::kJson ? 1 : 1 + (size < 128 ? 1 : size < 16384 ? 2 : 3);
+      size += form == Form::kProtobuf ? 1 + (size < 128 ? 1 : size < 16384 ? 2 : 3) : 1;
     }
     used += size;
     if (used > room) return i;
@@ -145,15 +187,14 @@ int CountFitting(const Items& items, bool from_last, Encoding encoding, size_t r
 // Tag-and-length growth of the messages around a list, in protobuf; JSON has none.
 constexpr size_t kFrameSlack = 16;
 
-// Leaves of `items` what fits into the frame, at least one; true if any had to go. REQUIRES: `items` is inside `frame`.
+// Leaves of `items`, which are inside the frame, what fits, at least one; true if any had to go.
 template <typename Items>
-bool Shorten(Items& items, bool keep_last, const v1::ServerFrame& frame, Encoding encoding,
-             size_t most) {
+bool Shorten(Items& items, bool keep_last, const Fitting& fit) {
   Items all;
   all.Swap(&items);
-  const size_t around = SizeOf(frame, encoding) + kFrameSlack;
-  const size_t room = most > around ? most - around : 0;
-  int count = CountFitting(all, keep_last, encoding, room);
+  const size_t around = fit.Size() + kFrameSlack;
+  const size_t room = fit.most > around ? fit.most - around : 0;
+  int count = CountFitting(all, keep_last, fit.form, room);
   count = std::max(count, std::min(1, all.size()));
   const bool shortened = count < all.size();
   if (keep_last) {
@@ -166,95 +207,104 @@ bool Shorten(Items& items, bool keep_last, const v1::ServerFrame& frame, Encodin
 }
 
 // Makes the frame of one last item fit by cutting the item.
-bool CutItem(v1::Message& message, const v1::ServerFrame& frame, Encoding encoding, size_t most) {
-  if (SizeOf(frame, encoding) <= most) return true;
-  CutText(message, frame, encoding, most);
-  if (SizeOf(frame, encoding) <= most) return true;
+bool CutItem(v1::Message& message, Fitting& fit) {
+  if (fit.Fits()) return true;
+  CutText(message, fit);
+  if (fit.Fits()) return true;
   message.set_truncated(true);
-  return EmptyFields(message, frame, encoding, most);
+  return EmptyFields(message, fit);
 }
 
-bool FitView(v1::ChatView& view, const v1::ServerFrame& frame, Encoding encoding, size_t most) {
+bool FitView(v1::ChatView& view, Fitting& fit) {
   pb::RepeatedPtrField<v1::Message> messages;
   messages.Swap(view.mutable_messages());
-  for (int step = 0; step < 3 && SizeOf(frame, encoding) > most / 2; ++step) {
+  for (int step = 0; step < 3 && fit.Size() > fit.most / 2; ++step) {
     if (step == 0) view.clear_presence();
     if (step == 1) view.clear_delivered();
     if (step == 2 && view.has_chat()) view.mutable_chat()->clear_members();
   }
   messages.Swap(view.mutable_messages());
-  if (Shorten(*view.mutable_messages(), true, frame, encoding, most)) view.set_more(true);
-  if (SizeOf(frame, encoding) <= most) return true;
-  if (view.messages_size() == 1) {
-    if (CutItem(*view.mutable_messages(0), frame, encoding, most)) return true;
-  }
-  return EmptyFields(*view.mutable_chat(), frame, encoding, most);
+  if (Shorten(*view.mutable_messages(), true, fit)) view.set_more(true);
+  if (fit.Fits()) return true;
+  if (view.messages_size() == 1 && CutItem(*view.mutable_messages(0), fit)) return true;
+  return EmptyFields(*view.mutable_chat(), fit);
 }
 
-bool FitHistory(v1::History& history, const v1::ServerFrame& frame, Encoding encoding, size_t most,
-                KeepMessages keep) {
-  if (Shorten(*history.mutable_messages(), keep == KeepMessages::kNewest, frame, encoding, most)) {
+bool FitHistory(v1::History& history, Fitting& fit, KeepMessages keep) {
+  if (Shorten(*history.mutable_messages(), keep == KeepMessages::kNewest, fit)) {
     history.set_more(true);
   }
-  return history.messages_size() != 1
-             ? SizeOf(frame, encoding) <= most
-             : CutItem(*history.mutable_messages(0), frame, encoding, most);
+  return history.messages_size() != 1 ? fit.FitsBare() : CutItem(*history.mutable_messages(0), fit);
 }
 
-bool FitChats(v1::ChatList& chats, const v1::ServerFrame& frame, Encoding encoding, size_t most) {
-  if (Shorten(*chats.mutable_chats(), false, frame, encoding, most)) chats.set_more(true);
-  if (SizeOf(frame, encoding) <= most) return true;
-  if (chats.chats_size() != 1) return false;
+bool FitChats(v1::ChatList& chats, Fitting& fit) {
+  if (Shorten(*chats.mutable_chats(), false, fit)) chats.set_more(true);
+  if (fit.Fits()) return true;
+  if (chats.chats_size() != 1) return fit.FitsBare();
   v1::ChatSummary& only = *chats.mutable_chats(0);
   only.mutable_chat()->clear_members();
-  if (only.has_last_message() && SizeOf(frame, encoding) > most) {
-    CutText(*only.mutable_last_message(), frame, encoding, most);
-  }
-  return EmptyFields(only, frame, encoding, most);
+  if (only.has_last_message() && !fit.Fits()) CutText(*only.mutable_last_message(), fit);
+  if (EmptyFields(only, fit)) return true;
+  only.clear_last_message();  // history has it
+  return fit.Fits();
 }
 
 // False if the result cannot be made to fit.
-bool FitResult(v1::Response& response, const v1::ServerFrame& frame, Encoding encoding, size_t most,
-               KeepMessages keep) {
+bool FitResult(v1::Response& response, Fitting& fit, KeepMessages keep) {
   switch (response.result_case()) {
     case v1::Response::kChatView:
-      return FitView(*response.mutable_chat_view(), frame, encoding, most);
+      return FitView(*response.mutable_chat_view(), fit);
     case v1::Response::kHistory:
-      return FitHistory(*response.mutable_history(), frame, encoding, most, keep);
+      return FitHistory(*response.mutable_history(), fit, keep);
     case v1::Response::kChats:
-      return FitChats(*response.mutable_chats(), frame, encoding, most);
+      return FitChats(*response.mutable_chats(), fit);
     case v1::Response::kMembers: {
       v1::MemberList& members = *response.mutable_members();
-      if (Shorten(*members.mutable_uids(), false, frame, encoding, most)) members.set_more(true);
-      return SizeOf(frame, encoding) <= most;
+      if (Shorten(*members.mutable_uids(), false, fit)) members.set_more(true);
+      return fit.FitsBare();
     }
     case v1::Response::kChat:
       response.mutable_chat()->clear_members();
-      return EmptyFields(*response.mutable_chat(), frame, encoding, most);
+      return EmptyFields(*response.mutable_chat(), fit);
     case v1::Response::kError:
       response.mutable_error()->clear_message();
-      return SizeOf(frame, encoding) <= most;
+      return fit.FitsBare();
     case v1::Response::kReceipts:
     case v1::Response::kPresence:
     case v1::Response::kIdentity:
     case v1::Response::kDone:
-    case v1::Response::RESULT_NOT_SET: break;
+    case v1::Response::RESULT_NOT_SET:
+      break;
   }
-  return false;
+  return fit.FitsBare();
 }
 
-void FitBody(v1::ServerFrame& frame, Encoding encoding, size_t most) {
-  if (frame.has_message()) CutText(*frame.mutable_message(), frame, encoding, most);
-  if (frame.has_delivered()) {
-    (void)Shorten(*frame.mutable_delivered()->mutable_marks(), false, frame, encoding, most);
+// Why there is no answer. Final: the same question would be answered the same.
+const char* TooLarge(v1::Response::ResultCase result) {
+  switch (result) {
+    case v1::Response::kReceipts:
+      return "the answer is larger than max_frame; ask for fewer chats";
+    case v1::Response::kPresence:
+      return "the answer is larger than max_frame; ask for fewer users";
+    default:
+      return "the answer is larger than max_frame";
   }
-  if (SizeOf(frame, encoding) <= most) return;
+}
+
+void FitBody(Fitting& fit) {
+  v1::ServerFrame& frame = fit.frame;
+  if (frame.has_message()) CutText(*frame.mutable_message(), fit);
+  if (frame.has_delivered()) {
+    (void)Shorten(*frame.mutable_delivered()->mutable_marks(), false, fit);
+    if (fit.FitsBare()) return;
+  }
+  if (fit.Fits()) return;
   if (frame.has_message()) frame.mutable_message()->set_truncated(true);
   const pb::Reflection* reflection = frame.GetReflection();
   const FieldDescriptor* body = reflection->GetOneofFieldDescriptor(
       frame, v1::ServerFrame::descriptor()->FindOneofByName("body"));
   if (body == nullptr) return;
-  if (!EmptyFields(*reflection->MutableMessage(&frame, body), frame, encoding, most)) {
+  if (!EmptyFields(*reflection->MutableMessage(&frame, body), fit)) {
     frame.clear_body();  // not reached by frames of this protocol; the bound holds all the same
   }
 }
@@ -262,54 +312,54 @@ void FitBody(v1::ServerFrame& frame, Encoding encoding, size_t most) {
 }  // namespace
 
 std::string EncodeFitted(const v1::ServerFrame& frame, Encoding encoding, uint32_t max_frame) {
-  const size_t most = std::max(max_frame, limits::kMinFrame);
+  Fitting fit(encoding, max_frame);
   std::string bytes = Encode(frame, encoding);
-  if (bytes.size() <= most) return bytes;
+  if (bytes.size() <= fit.most) return bytes;
   if (frame.has_response()) return EncodeResponseFitted(frame.response(), encoding, max_frame);
-  v1::ServerFrame fitted = frame;
-  FitBody(fitted, encoding, most);
-  return Encode(fitted, encoding);
+  fit.frame = frame;
+  FitBody(fit);
+  return fit.Print();
 }
 
 std::string EncodeEntryFitted(std::string_view entry, uint64_t seq, uint32_t skipped,
                               Encoding encoding, uint32_t max_frame) {
-  const size_t most = std::max(max_frame, limits::kMinFrame);
+  Fitting fit(encoding, max_frame);
   std::string bytes = EncodeEntry(entry, seq, skipped, encoding);
-  if (bytes.size() <= most) return bytes;
-  v1::ServerFrame frame;
+  if (bytes.size() <= fit.most) return bytes;
   const pb::LogSilencer silence;
   // An entry that does not decode is our own damage; the sequence goes on without it.
-  if (!frame.ParseFromArray(entry.data(), static_cast<int>(entry.size()))) frame.clear_body();
-  frame.DiscardUnknownFields();
-  frame.set_seq(seq);
-  frame.set_skipped(skipped);
-  if (SizeOf(frame, encoding) > most) FitBody(frame, encoding, most);
-  return Encode(frame, encoding);
+  if (!fit.frame.ParseFromArray(entry.data(), static_cast<int>(entry.size()))) {
+    fit.frame.clear_body();
+  }
+  fit.frame.DiscardUnknownFields();
+  fit.frame.set_seq(seq);
+  fit.frame.set_skipped(skipped);
+  if (!fit.Fits()) FitBody(fit);
+  return fit.Print();
 }
 
 std::string EncodeResponseFitted(v1::Response response, Encoding encoding, uint32_t max_frame,
                                  KeepMessages keep) {
-  const size_t most = std::max(max_frame, limits::kMinFrame);
-  v1::ServerFrame frame;
-  *frame.mutable_response() = std::move(response);
-  v1::Response& inside = *frame.mutable_response();
+  Fitting fit(encoding, max_frame);
+  v1::Response& inside = *fit.frame.mutable_response();
+  inside = std::move(response);
   std::string bytes;
   // A page far beyond the frame is not encoded just to see that: its wire size says enough, because
   // JSON is never shorter.
-  if (inside.ByteSizeLong() <= most) bytes = Encode(frame, encoding);
-  if (!bytes.empty() && bytes.size() <= most) return bytes;
-  if (!FitResult(inside, frame, encoding, most, keep)) {
-    const bool was_error = inside.has_error();
+  if (inside.ByteSizeLong() <= fit.most) bytes = fit.Print();
+  if (!bytes.empty() && bytes.size() <= fit.most) return bytes;
+  const auto result = inside.result_case();
+  if (!FitResult(inside, fit, keep)) {
     v1::Error& error = *inside.mutable_error();
-    if (!was_error) {
-      error.set_code(v1::RESOURCE_EXHAUSTED);
-      error.set_message("the answer is larger than max_frame; ask for less");
+    if (result != v1::Response::kError) {
+      error.set_code(v1::INVALID_ARGUMENT);
+      error.set_message(TooLarge(result));
     }
     // A request id of many escapes leaves no room for itself.
-    if (SizeOf(frame, encoding) > most) error.clear_message();
-    if (SizeOf(frame, encoding) > most) inside.clear_request_id();
+    if (!fit.FitsBare()) error.clear_message();
+    if (!fit.Fits()) inside.clear_request_id();
   }
-  return Encode(frame, encoding);
+  return fit.Print();
 }
 
 }  // namespace nightjar
