@@ -8,15 +8,16 @@
 //                                              the kernel's buffer then holds the server back
 //               line.Arrived(bytes, now)       what recv() gave
 //               line.Audible(now)              parse this, then line.Heard(how many)
-//   always:     line.NextAt()                  come back then, even if no socket has anything to say
+//   always:     line.NextAt()                  come back then, even if no socket has anything to
+//   say
 //
 // Cut: both sides just stop. The line takes writes until its buffer is full, and gives nothing; the
 // owner then closes the socket with RST or leaves it lying, without DISCONNECT. Half-open: our side
 // hears nothing and its bytes go nowhere (all is taken, all is dropped), the socket stays open.
 //
-// Pure: no I/O, no clock. Steady nanoseconds that do not go back. One owner. Two lines with the same
-// shape and seed do the same to the same calls. An idle line has no timers (but for its own end,
-// which the shape may demand) and no memory besides its few hundred bytes here.
+// Pure: no I/O, no clock. Steady nanoseconds that do not go back. One owner. Two lines with the
+// same shape and seed do the same to the same calls. An idle line has no timers (but for its own
+// end, which the shape may demand) and no memory besides its few hundred bytes here.
 #pragma once
 
 #include <cstddef>
@@ -74,7 +75,7 @@ class Pipe {
 
   // When more than what Ready() gave last will have arrived; kNever if nothing is on its way.
   int64_t NextArrival() const;
-  // When Room() will be at least `wanted`, as things stand (taking what arrived may help too).
+  // When Room() will be at least `wanted` (what a full pipe holds must be taken for that).
   int64_t RoomAt(const Way& way, size_t wanted, int64_t now_ns) const;
   // Nothing moves for this long from now on.
   void Pause(int64_t now_ns, int64_t for_ns);
@@ -107,8 +108,8 @@ class Line {
   // `shape` must outlive the line.
   Line(const Shape* shape, uint64_t seed);
 
-  // A new connection: what was on its way is forgotten. Its first bytes wait for the round trip that
-  // TCP's greeting takes. REQUIRED before anything else.
+  // A new connection: what was on its way is forgotten. Its first bytes wait for the round trip
+  // that TCP's greeting takes. REQUIRED before anything else.
   void Open(int64_t now_ns);
 
   size_t Write(std::string_view bytes, int64_t now_ns);
@@ -121,8 +122,8 @@ class Line {
   std::string_view Audible(int64_t now_ns);
   void Heard(size_t count) { down_.Take(count); }
 
-  // When something of the above will have changed: bytes arrive at either end, there is room for who
-  // was refused it, or the line breaks. kNever if the line is idle and stays whole.
+  // When something of the above will have changed: bytes arrive at either end, there is room for
+  // who was refused it, or the line breaks. kNever if the line is idle and stays whole.
   int64_t NextAt() const;
 
   // -- faults on demand -------------------------------------------------------------------------
@@ -151,6 +152,7 @@ class Line {
   size_t sunk_ = 0;                                               // written after a cut
   State state_ = State::kUp;
   State breaks_into_ = State::kCut;
+  bool opened_ = false;
 };
 
 }  // namespace nightjar::line
