@@ -45,6 +45,8 @@ class Stalls {
   int64_t Clear(int64_t at_ns) const;
   // When something is done that needs `work_ns` of moving, begun at `at_ns`.
   int64_t After(int64_t at_ns, int64_t work_ns) const;
+  // How much of the time between two moments is outside of stalls.
+  int64_t Moving(int64_t from_ns, int64_t to_ns) const;
 
  private:
   struct Span {
@@ -64,7 +66,7 @@ class Pipe {
   static constexpr size_t kSegment = 1400;
 
   // How many more bytes may go in now.
-  size_t Room(const Way& way, int64_t now_ns) const;
+  size_t Room(const Way& way, int64_t now_ns, const Stalls& stalls) const;
   // REQUIRES: bytes.size() <= Room().
   void Put(const Way& way, std::string_view bytes, int64_t now_ns, const Stalls& stalls,
            Dice& dice);
@@ -76,7 +78,7 @@ class Pipe {
   // When more than what Ready() gave last will have arrived; kNever if nothing is on its way.
   int64_t NextArrival() const;
   // When Room() will be at least `wanted` (what a full pipe holds must be taken for that).
-  int64_t RoomAt(const Way& way, size_t wanted, int64_t now_ns) const;
+  int64_t RoomAt(const Way& way, size_t wanted, int64_t now_ns, const Stalls& stalls) const;
   // Nothing moves for this long from now on.
   void Pause(int64_t now_ns, int64_t for_ns);
   // Nothing leaves before this.
