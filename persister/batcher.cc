@@ -1,6 +1,8 @@
 #include "persister/batcher.h"
 
+#include <algorithm>
 #include <cassert>
+#include <tuple>
 
 namespace nightjar::persist {
 
@@ -20,18 +22,29 @@ Batch::Batch(std::vector<hub::LogSlice> slices)
       }
       records_->pop_back();
       ++unparsed_;
-      dead_.push_back({slice.partition, slice.records[i], "cannot be decoded"});
+      AddDead({s, i}, "cannot be decoded");
     }
   }
   if (!records_->empty()) ranges_.emplace_back(0, records_->size());
 }
 
 std::shared_ptr<const Records> Batch::Next() {
-  if (ranges_.empty()) return nullptr;
+  if (ranges_.empty()) {
+    std::sort(dead_.begin(), dead_.end(), [](const DeadLetter& a, const DeadLetter& b) {
+      return std::tie(a.partition, a.position) < std::tie(b.partition, b.position);
+    });
+    return nullptr;
+  }
   const auto [begin, end] = ranges_.back();
   if (begin == 0 && end == records_->size()) return records_;
   return std::make_shared<Records>(records_->begin() + static_cast<ptrdiff_t>(begin),
                                    records_->begin() + static_cast<ptrdiff_t>(end));
+}
+
+void Batch::AddDead(const Source& source, const std::string& reason) {
+  const hub::LogSlice& slice = slices_[source.slice];
+  dead_.push_back(
+      {slice.partition, slice.first + source.index, slice.records[source.index], reason});
 }
 
 void Batch::Stored() {
@@ -44,9 +57,7 @@ void Batch::Refused(const std::string& reason) {
   const auto [begin, end] = ranges_.back();
   ranges_.pop_back();
   if (end - begin == 1) {
-    const Source& source = sources_[begin];
-    const hub::LogSlice& slice = slices_[source.slice];
-    dead_.push_back({slice.partition, slice.records[source.index], reason});
+    AddDead(sources_[begin], reason);
     return;
   }
   const size_t middle = begin + (end - begin) / 2;

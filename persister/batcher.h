@@ -19,6 +19,7 @@ using Records = std::vector<v1::JournalRecord>;
 // A record that can never be stored, and why.
 struct DeadLetter {
   uint32_t partition = 0;
+  uint64_t position = 0;  // in the partition's journal
   std::string record, reason;
 };
 
@@ -30,7 +31,7 @@ class Batch {
   // Parses. What does not parse is a dead letter at once.
   explicit Batch(std::vector<hub::LogSlice> slices);
 
-  // What to put next; null: nothing is left to put.
+  // What to put next; null: nothing is left to put, and dead() is complete and in journal order.
   std::shared_ptr<const Records> Next();
   // The answer to what Next() returned last.
   void Stored();
@@ -45,6 +46,7 @@ class Batch {
   struct Source {
     uint32_t slice = 0, index = 0;
   };
+  void AddDead(const Source& source, const std::string& reason);
 
   std::vector<hub::LogSlice> slices_;
   std::shared_ptr<Records> records_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace nightjar::persist {
 namespace {
@@ -24,6 +25,7 @@ JournalConsumer::JournalConsumer(Options options)
     : options_(std::move(options)),
       backoff_(options_.retry_first_ms, options_.retry_cap_ms, options_.seed),
       held_(options_.partitions),
+      stalls_(options_.partitions),
       poll_ms_(options_.poll_ms) {}
 
 void JournalConsumer::Tick(int64_t now_ms, Actions& out) {
@@ -67,15 +69,18 @@ void JournalConsumer::OnHubReply(uint64_t tag, hub::Reply reply, int64_t now_ms,
     OnLeases(reply, now_ms, out);
   } else if (tag == work_tag_) {
     work_tag_ = 0;
-    if (const hub::Failure* failure = FailureOf(reply)) {
+    const hub::Failure* failure = FailureOf(reply);
+    if (failure != nullptr && failure->kind == hub::Failure::Kind::kFull &&
+        phase_ == Phase::kLayingAside) {
+      StallPartition(now_ms, out);
+    } else if (failure != nullptr) {
       FailRound("hub: " + failure->message, Say::Level::kWarn, now_ms, out);
     } else if (auto* read = std::get_if<hub::ReadLogReply>(&reply)) {
       OnRead(std::move(*read), now_ms, out);
     } else if (const auto* trim = std::get_if<hub::TrimLogReply>(&reply)) {
       OnTrimmed(*trim, now_ms, out);
     } else if (std::holds_alternative<hub::Done>(reply)) {
-      ++laid_aside_;
-      LayAsideNext(out);
+      OnLaidAside(out);
     } else {
       FailRound("hub: an answer of another kind", Say::Level::kError, now_ms, out);
     }
@@ -145,6 +150,7 @@ void JournalConsumer::StartRound(int64_t now_ms, Actions& out) {
   hub::ReadLog read;
   read.log = hub::Log::kJournal;
   read.partitions = HeldPartitions(now_ms);
+  std::erase_if(read.partitions, [&](uint32_t p) { return now_ms < stalls_[p].again_ms; });
   read.count = options_.read_count;
   read.bytes = options_.read_bytes;
   if (read.partitions.empty()) {
@@ -161,8 +167,8 @@ void JournalConsumer::OnRead(hub::ReadLogReply reply, int64_t now_ms, Actions& o
   for (const hub::LogSlice& slice : reply.slices) {
     if (slice.records.empty() || slice.partition >= held_.size()) continue;
     // The token of now: should the lease have been lost since, the trim is refused.
-    trims_.push_back({slice.partition, held_[slice.partition].token,
-                      slice.first + slice.records.size()});
+    trims_.push_back(
+        {slice.partition, held_[slice.partition].token, slice.first + slice.records.size()});
   }
   if (trims_.empty()) {
     phase_ = Phase::kWaiting;
@@ -205,26 +211,61 @@ void JournalConsumer::OnStored(const Status& status, int64_t now_ms, Actions& ou
   Tick(now_ms, out);
 }
 
+hub::TrimLog::Upto& JournalConsumer::TrimOf(uint32_t partition) {
+  return *std::find_if(trims_.begin(), trims_.end(),
+                       [&](const hub::TrimLog::Upto& trim) { return trim.partition == partition; });
+}
+
 void JournalConsumer::LayAsideNext(Actions& out) {
-  if (laid_aside_ == batch_.dead().size()) {
-    phase_ = Phase::kTrimming;
-    hub::TrimLog trim;
-    trim.log = hub::Log::kJournal;
-    trim.partitions = trims_;
-    Ask(std::move(trim), work_tag_, out);
-    return;
+  const std::vector<DeadLetter>& dead = batch_.dead();
+  // Behind one that found no place none of the same partition is tried.
+  while (laid_aside_ < dead.size() &&
+         dead[laid_aside_].position >= TrimOf(dead[laid_aside_].partition).upto) {
+    ++laid_aside_;
   }
-  const DeadLetter& dead = batch_.dead()[laid_aside_];
+  if (laid_aside_ < dead.size()) {
+    hub::PutDeadLetter put;
+    put.partition = dead[laid_aside_].partition;
+    put.record = dead[laid_aside_].record;
+    put.reason = dead[laid_aside_].reason;
+    put.now_ms = 0;  // whoever submits it reads the clock
+    return Ask(std::move(put), work_tag_, out);
+  }
+  phase_ = Phase::kTrimming;
+  hub::TrimLog trim;
+  trim.log = hub::Log::kJournal;
+  trim.partitions = trims_;
+  Ask(std::move(trim), work_tag_, out);
+}
+
+void JournalConsumer::OnLaidAside(Actions& out) {
+  const DeadLetter& dead = batch_.dead()[laid_aside_++];
+  ++counters_.dead;
   Tell(Say::Level::kError,
        fmt::format("dead letter partition={} bytes={} reason=\"{}\"", dead.partition,
                    dead.record.size(), dead.reason),
        out);
-  hub::PutDeadLetter put;
-  put.partition = dead.partition;
-  put.record = dead.record;
-  put.reason = dead.reason;
-  put.now_ms = 0;  // whoever submits it reads the clock
-  Ask(std::move(put), work_tag_, out);
+  if (std::exchange(stalls_[dead.partition].on, false)) {
+    Tell(Say::Level::kInfo, fmt::format("dead letters again partition={}", dead.partition), out);
+  }
+  LayAsideNext(out);
+}
+
+// The dead letter at hand finds no place: its partition is trimmed up to there.
+void JournalConsumer::StallPartition(int64_t now_ms, Actions& out) {
+  const DeadLetter& dead = batch_.dead()[laid_aside_];
+  Stall& stall = stalls_[dead.partition];
+  stall.again_ms = now_ms + options_.retry_cap_ms;
+  ++counters_.stalled;
+  if (!std::exchange(stall.on, true)) {
+    Tell(Say::Level::kError,
+         fmt::format("dead letters full partition={}: its journal is kept and waits, the others go "
+                     "on; bytes={} reason=\"{}\"",
+                     dead.partition, dead.record.size(), dead.reason),
+         out);
+  }
+  TrimOf(dead.partition).upto = dead.position;
+  LayAsideNext(out);
 }
 
 void JournalConsumer::OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, Actions& out) {
@@ -240,7 +281,6 @@ void JournalConsumer::OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, 
   }
   ++counters_.rounds;
   counters_.stored += batch_.size() - batch_.dead().size();
-  counters_.dead += batch_.dead().size();
   EndRound(now_ms, out);
 }
 

@@ -1,11 +1,13 @@
-// Decides how the journal gets into the store: which leases to hold, when to read, what to put, when
-// to trim. Does nothing itself: events go in, actions come out, and time is handed in, so that a test
-// can stop it between any two steps.
+// Decides how the journal gets into the store: which leases to hold, when to read, what to put,
+// when to trim. Does nothing itself: events go in, actions come out, and time is handed in, so that
+// a test can stop it between any two steps.
 //
-// One round: ReadLog over all partitions held → Put (synced) → dead letters, if any → TrimLog with the
-// leases' tokens. Whatever fails ends the round; after a wait the next one reads the same records
-// again. So nothing is trimmed that was not stored, and whatever was done twice was done idempotently.
-// Leases are renewed beside the rounds.
+// One round: ReadLog over all partitions held → Put (synced) → dead letters, if any → TrimLog with
+// the leases' tokens. Whatever fails ends the round; after a wait the next one reads the same
+// records again. So nothing is trimmed that was not stored, and whatever was done twice was done
+// idempotently. A partition whose list of dead letters is full stalls by itself: its journal stays,
+// and is looked at again every now and then; the others go on. Leases are renewed beside the
+// rounds.
 //
 // Threads: one owner.
 #pragma once
@@ -43,7 +45,7 @@ using Actions = std::vector<Action>;
 class JournalConsumer {
  public:
   struct Options {
-    std::string owner = "";         // unique per process life
+    std::string owner = "";  // unique per process life
     uint32_t partitions = 64;
     int64_t lease_ttl_ms = 5000;
     uint32_t read_count = 1024;     // of one partition in a round
@@ -52,14 +54,15 @@ class JournalConsumer {
     int64_t idle_poll_ms = 1000;    // what poll_ms grows to when nothing comes
     int64_t retry_first_ms = 100;
     int64_t retry_cap_ms = 5000;
-    uint64_t seed = 1;              // of the jitter
+    uint64_t seed = 1;  // of the jitter
   };
   struct Counters {
-    uint64_t rounds = 0;     // that trimmed something
-    uint64_t stored = 0;     // records put (again, after a failed trim)
-    uint64_t dead = 0;       // dead letters
-    uint64_t failures = 0;   // rounds that ended in a wait
-    uint64_t fenced = 0;     // partitions whose trim came from a lease that was no longer held
+    uint64_t rounds = 0;    // that trimmed something
+    uint64_t stored = 0;    // records put (again, after a failed trim)
+    uint64_t dead = 0;      // dead letters
+    uint64_t failures = 0;  // rounds that ended in a wait
+    uint64_t fenced = 0;    // partitions whose trim came from a lease that was no longer held
+    uint64_t stalled = 0;   // times that a partition's dead letters were full
   };
 
   explicit JournalConsumer(Options options);
@@ -83,6 +86,10 @@ class JournalConsumer {
     uint64_t token = 0;    // 0: not held
     int64_t until_ms = 0;  // counted from before the hub was asked
   };
+  struct Stall {
+    bool on = false;       // its last dead letter found no place
+    int64_t again_ms = 0;  // not read before
+  };
 
   void Ask(hub::Call call, uint64_t& tag, Actions& out);
   void AskLeases(int64_t ttl_ms, int64_t now_ms, Actions& out);
@@ -91,6 +98,9 @@ class JournalConsumer {
   void OnRead(hub::ReadLogReply reply, int64_t now_ms, Actions& out);
   void PutNext(Actions& out);
   void LayAsideNext(Actions& out);
+  void OnLaidAside(Actions& out);
+  void StallPartition(int64_t now_ms, Actions& out);
+  hub::TrimLog::Upto& TrimOf(uint32_t partition);
   void OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, Actions& out);
   void FailRound(const std::string& why, Say::Level level, int64_t now_ms, Actions& out);
   void EndRound(int64_t now_ms, Actions& out);
@@ -100,6 +110,7 @@ class JournalConsumer {
   Backoff backoff_;
   Phase phase_ = Phase::kWaiting;
   std::vector<Held> held_;
+  std::vector<Stall> stalls_;  // by partition
   uint64_t next_tag_ = 1;
   uint64_t lease_tag_ = 0, work_tag_ = 0;  // of the call under way; 0: none
   int64_t lease_asked_ms_ = 0;

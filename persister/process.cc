@@ -150,11 +150,13 @@ std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOption
 void LogCounters(const JournalWorker& worker, const HistoryService& service) {
   const auto journal = worker.counters();
   const auto history = service.counters();
-  log::Info("counters stored={} rounds={} failures={} dead={} fenced={} requests={} answered={} "
-            "failed={} refused={} bad={} too_old={}",
-            journal.stored, journal.rounds, journal.failures, journal.dead, journal.fenced,
-            history.taken, history.answered, history.failed, history.refused, history.bad,
-            history.too_old);
+  log::Info(
+      "counters stored={} rounds={} failures={} dead={} stalled={} fenced={} requests={} "
+      "answered={} "
+      "failed={} refused={} bad={} too_old={}",
+      journal.stored, journal.rounds, journal.failures, journal.dead, journal.stalled,
+      journal.fenced, history.taken, history.answered, history.failed, history.refused, history.bad,
+      history.too_old);
 }
 
 bool TellReady(const ProcessOptions& options) {
@@ -193,7 +195,8 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbS
   desk.threads = options.threads;
   HistoryService service(desk, reader);
   std::vector<std::unique_ptr<mqtt::Client>> clients;
-  for (const Address& broker : options.brokers) clients.push_back(Connect(broker, options, service));
+  for (const Address& broker : options.brokers)
+    clients.push_back(Connect(broker, options, service));
 
   bool ready = false;
   int64_t counters_at = SystemNow().mono_ms + kCountersEveryMs;

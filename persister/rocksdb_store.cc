@@ -61,8 +61,9 @@ class RocksDbStore::Batch {
       case v1::JournalRecord::kMute: {
         const v1::Muted& mute = record.mute();
         // The device counts only where no chat is named.
-        Fold(mutes_, storage::MuteKey(mute.uid(), mute.chat_id(),
-                                      mute.chat_id().empty() ? mute.device() : std::string()),
+        Fold(mutes_,
+             storage::MuteKey(mute.uid(), mute.chat_id(),
+                              mute.chat_id().empty() ? mute.device() : std::string()),
              mute);
         return;
       }
@@ -102,7 +103,7 @@ class RocksDbStore::Batch {
     MergeAll(store_.users_, mutes_);
     rocksdb::WriteOptions options;
     options.sync = true;
-    const rocksdb::Status status = store_.db_->Write(options, &batch_);
+    rocksdb::Status status = store_.db_->Write(options, &batch_);
     if (status.ok()) {
       for (const auto& [chat, meta] : metas_) store_.Remember(chat, meta.first_id());
     }
@@ -340,8 +341,8 @@ Result<std::vector<std::pair<std::string, MsgId>>> RocksDbStore::ChatsOf(const s
     const auto message = NewestMessage(chat);
     if (!message.ok()) return message.status();
     MsgId newest = std::max<MsgId>(meta.last_change_id(), *message);
-    status = db_->Get(rocksdb::ReadOptions(), chats_, storage::RowKey(chat, Kind::kMember, uid),
-                      &bytes);
+    status =
+        db_->Get(rocksdb::ReadOptions(), chats_, storage::RowKey(chat, Kind::kMember, uid), &bytes);
     if (status.ok()) {
       storage::MemberSpan span;
       if (!Parse(bytes, span)) return Damaged(dir_, "chats");
@@ -393,8 +394,7 @@ RocksDbStore::RocksDbStore(std::string dir) : dir_(std::move(dir)) {}
 
 Status RocksDbStore::Told(const rocksdb::Status& status, const char* doing) const {
   if (status.ok()) return Status::Ok();
-  const std::string text =
-      "store " + dir_ + ": cannot " + doing + ": " + status.ToString();
+  const std::string text = "store " + dir_ + ": cannot " + doing + ": " + status.ToString();
   if (status.IsNoSpace()) return {Code::kUnavailable, text + " (make room on the disk)"};
   if (status.IsIOError() && text.find("lock") != std::string::npos) {
     return {Code::kUnavailable, text + " (another process has it open)"};

@@ -18,8 +18,8 @@ TEST(ChatReader, SeesWhatIsStoredWhatIsNotAndBothOnce) {
   ReaderWorld world;
   std::vector<MsgId> sent;
   for (int i = 0; i < 10; ++i) sent.push_back(world.Say("alice", kChat));
-  world.Persist(4);              // stored and trimmed
-  world.Persist(3, false);       // stored, still in the journal
+  world.Persist(4);         // stored and trimmed
+  world.Persist(3, false);  // stored, still in the journal
   const auto view = world.Ask("bob", "open_chat { chat_id: 'd:alice:bob' }").chat_view();
   EXPECT_EQ(Ids(view.messages()), sent);
   EXPECT_FALSE(view.more());
@@ -68,10 +68,10 @@ TEST(ChatReader, PagesAreTheSameWhereverTheBoundaryOfTheStoreIs) {
       } else if (more) {
         expected.erase(expected.begin(), expected.end() - static_cast<ptrdiff_t>(limit));
       }
-      const auto page =
-          world.Ask("alice", "history { chat_id: 'd:alice:bob' before_msg_id: " +
-                                 std::to_string(before) + " after_msg_id: " + std::to_string(after) +
-                                 " limit: " + std::to_string(limit) + " }");
+      const auto page = world.Ask(
+          "alice", "history { chat_id: 'd:alice:bob' before_msg_id: " + std::to_string(before) +
+                       " after_msg_id: " + std::to_string(after) +
+                       " limit: " + std::to_string(limit) + " }");
       ASSERT_TRUE(page.has_history());
       ASSERT_EQ(Ids(page.history().messages()), expected) << before << " " << after << " " << limit;
       ASSERT_EQ(page.history().more(), more);
@@ -84,11 +84,13 @@ TEST(ChatReader, OnlyTheAuthorSeesClientMsgIdAndDevice) {
   world.Say("alice", kChat);
   world.Persist();
   world.Say("alice", kChat);
-  for (const char* ask : {"open_chat { chat_id: 'd:alice:bob' }", "history { chat_id: 'd:alice:bob' }"}) {
+  for (const char* ask :
+       {"open_chat { chat_id: 'd:alice:bob' }", "history { chat_id: 'd:alice:bob' }"}) {
     const auto own = world.Ask("alice", ask);
     const auto other = world.Ask("bob", ask);
     for (int i = 0; i < 2; ++i) {
-      const auto& mine = own.has_history() ? own.history().messages(i) : own.chat_view().messages(i);
+      const auto& mine =
+          own.has_history() ? own.history().messages(i) : own.chat_view().messages(i);
       const auto& theirs =
           other.has_history() ? other.history().messages(i) : other.chat_view().messages(i);
       EXPECT_EQ(mine.client_msg_id(), static_cast<uint64_t>(i + 1));
@@ -155,10 +157,11 @@ TEST(ChatReader, ABigGroupShowsItsFirstMembers) {
 
 TEST(ChatReader, DeliveredMarksComeAlong) {
   ReaderWorld world;
-  world.hub.Do(hub::Login{.uid = "bob", .device = "phone", .broker = "b1#1", .session = 1, .name = "", .email = ""});
+  world.hub.Do(hub::Login{
+      .uid = "bob", .device = "phone", .broker = "b1#1", .session = 1, .name = "", .email = ""});
   const MsgId id = world.Say("alice", kChat);
-  const auto ack = std::get<hub::AckReply>(world.hub.Do(hub::Ack{
-      .uid = "bob", .device = "phone", .epoch = 1, .seq = 1, .marks = {{kChat, id}}}));
+  const auto ack = std::get<hub::AckReply>(world.hub.Do(
+      hub::Ack{.uid = "bob", .device = "phone", .epoch = 1, .seq = 1, .marks = {{kChat, id}}}));
   ASSERT_EQ(ack.moved.size(), 1u);
   const auto view = world.Ask("alice", "open_chat { to: 'bob' }").chat_view();
   ASSERT_EQ(view.delivered_size(), 1);
@@ -253,7 +256,8 @@ TEST(ChatReader, StoreOrHubAwayIsUnavailable) {
     const auto response = world.Ask("bob", ask);
     EXPECT_EQ(response.error().code(), v1::UNAVAILABLE) << ask;
     EXPECT_GT(response.error().retry_after_ms(), 0u);
-    EXPECT_EQ(response.error().message().find('/'), std::string::npos) << "paths are not for clients";
+    EXPECT_EQ(response.error().message().find('/'), std::string::npos)
+        << "paths are not for clients";
   }
   world.store.away = false;
   world.hub.away = true;

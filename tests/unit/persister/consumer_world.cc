@@ -5,8 +5,8 @@
 
 namespace nightjar::persist {
 
-ConsumerWorld::ConsumerWorld()
-    : hub_({.clock = [this] { return now_ms; }, .partitions = kPartitions}) {}
+ConsumerWorld::ConsumerWorld(size_t dead_max)
+    : hub_({.clock = [this] { return now_ms; }, .partitions = kPartitions, .dead_max = dead_max}) {}
 
 ConsumerWorld::Life& ConsumerWorld::Start(JournalConsumer::Options options) {
   options.owner = "owner" + std::to_string(++owners_);
@@ -107,7 +107,8 @@ void ConsumerWorld::PutRaw(const std::string& chat, std::string record) {
 
 size_t ConsumerWorld::JournalSize() {
   size_t size = 0;
-  for (const auto& [p, partition] : hub_.state().partitions) size += partition.journal.records.size();
+  for (const auto& [p, partition] : hub_.state().partitions)
+    size += partition.journal.records.size();
   return size;
 }
 

@@ -31,7 +31,7 @@ class ConsumerWorld {
     std::deque<Action> todo;
   };
 
-  ConsumerWorld();
+  explicit ConsumerWorld(size_t dead_max = 10'000);
 
   Life& Start(JournalConsumer::Options options = {});
   void Kill(size_t i) { lives_.erase(lives_.begin() + static_cast<ptrdiff_t>(i)); }
@@ -42,7 +42,8 @@ class ConsumerWorld {
   bool Step(Life& life);
   // Everything there is to do, hub answers included, until nothing is left at this time.
   void Settle(Life& life);
-  // Lets time pass in small steps, settling everybody, until the journal is empty or `most_ms` is over.
+  // Lets time pass in small steps, settling everybody, until the journal is empty or `most_ms` is
+  // over.
   bool Drain(int64_t most_ms);
 
   void SendOne(const std::string& from, const std::string& to);

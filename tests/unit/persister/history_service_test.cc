@@ -95,7 +95,8 @@ TEST(HistoryService, BeyondItsQueueItRefusesAtOnce) {
   };
   HistoryService service({.threads = 1, .queue = 3, .too_old_ms = 1'000'000}, world.reader);
   Answers answers;
-  for (uint64_t i = 1; i <= 20; ++i) service.Take(RequestOf("bob", i).SerializeAsString(), answers.Fn());
+  for (uint64_t i = 1; i <= 20; ++i)
+    service.Take(RequestOf("bob", i).SerializeAsString(), answers.Fn());
   // One is being worked on at most, three wait; the rest has been told by now.
   const auto refused = answers.Wait(16);
   for (const auto& reply : refused) {

@@ -104,6 +104,38 @@ TEST(JournalConsumer, ADeadLetterThatCannotBeLaidAsideStaysInTheJournal) {
   EXPECT_TRUE(world.Drain(5'000));
 }
 
+TEST(JournalConsumer, AFullListOfDeadLettersStallsItsOwnPartitionOnly) {
+  ConsumerWorld world(/*dead_max=*/1);
+  const uint32_t stalled = PartitionOf("u", kPartitions);
+  for (int i = 0; i < 3; ++i) world.PutRaw("u", "\xff\xff");
+  auto& life = world.Start();
+  world.Drain(1'000);
+  for (int i = 0; i < 20; ++i) world.SendOne("alice", "bob" + std::to_string(i));
+  EXPECT_FALSE(world.Drain(60'000));
+  for (const auto& [p, partition] : world.hub().state().partitions) {
+    EXPECT_EQ(partition.journal.records.size(), p == stalled ? 2u : 0u) << p;
+  }
+  EXPECT_EQ(world.Lost(), "");
+  EXPECT_EQ(life.consumer->counters().failures, 0u);
+  EXPECT_LE(life.consumer->counters().stalled, 15u) << "looked at every few seconds, no more";
+  EXPECT_EQ(life.consumer->held(world.now_ms), kPartitions);
+  const auto told = [&](const std::string& what) {
+    return std::count_if(world.said.begin(), world.said.end(),
+                         [&](const std::string& line) { return line.starts_with(what); });
+  };
+  EXPECT_EQ(told("dead letters full"), 1);
+  EXPECT_EQ(told("dead letter partition"), 1);
+
+  // Somebody looks at what was laid aside, and takes it away.
+  for (int i = 0; i < 2; ++i) {
+    for (auto& [p, partition] : world.hub().mutable_state().partitions) partition.dead.clear();
+    world.Drain(10'000);
+  }
+  EXPECT_EQ(world.JournalSize(), 0u);
+  EXPECT_EQ(life.consumer->counters().dead, 3u) << "each once";
+  EXPECT_EQ(world.NotExactlyOnce(), "");
+}
+
 TEST(JournalConsumer, TheSecondWaitsAndTakesOverWhenTheFirstDies) {
   ConsumerWorld world;
   auto& first = world.Start();
@@ -167,7 +199,8 @@ TEST(JournalConsumer, StoppingFinishesTheRoundAndGivesLeasesBack) {
 }
 
 TEST(JournalConsumer, NoPartitionStarves) {
-  // Whichever partition the busy chat is in, the other chat's one message waits a few rounds at most.
+  // Whichever partition the busy chat is in, the other chat's one message waits a few rounds at
+  // most.
   for (int peer = 0; peer < 8; ++peer) {
     ConsumerWorld world;
     for (int i = 0; i < 300; ++i) world.SendOne("alice", "bob");
@@ -184,8 +217,8 @@ TEST(JournalConsumer, NoPartitionStarves) {
   }
 }
 
-// The property: whatever dies or fails at whatever step, nothing is trimmed that is not stored, and in
-// the end the store holds exactly what was accepted.
+// The property: whatever dies or fails at whatever step, nothing is trimmed that is not stored, and
+// in the end the store holds exactly what was accepted.
 TEST(JournalConsumer, DiesAnywhereAndNothingIsLostOrDoubled) {
   for (uint32_t seed = 1; seed <= 25; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -195,7 +228,8 @@ TEST(JournalConsumer, DiesAnywhereAndNothingIsLostOrDoubled) {
     world.Start({.read_count = 1 + below(8), .seed = seed});
     if (below(2) == 0) world.Start({.seed = seed + 1});
     for (int step = 0; step < 600; ++step) {
-      if (below(4) == 0) world.SendOne("u" + std::to_string(below(4)), "u" + std::to_string(below(4)));
+      if (below(4) == 0)
+        world.SendOne("u" + std::to_string(below(4)), "u" + std::to_string(below(4)));
       if (below(100) == 0) world.PutRaw("x", "\xff");
       if (below(10) == 0) world.mood = static_cast<StoreMood>(below(3));
       world.now_ms += below(8) == 0 ? below(400) : 0;

@@ -58,8 +58,7 @@ void ReaderWorld::Create(const std::string& chat, const std::vector<std::string>
 }
 
 void ReaderWorld::Remove(const std::string& chat, const std::string& by, const std::string& uid) {
-  const auto now =
-      std::get<hub::GetChatReply>(hub.Do(hub::GetChat{.chat = chat, .members = true}));
+  const auto now = std::get<hub::GetChatReply>(hub.Do(hub::GetChat{.chat = chat, .members = true}));
   hub::UpdateChat update;
   update.chat = chat;
   update.by = by;
@@ -91,8 +90,8 @@ void ReaderWorld::Persist(size_t most, bool trim) {
       }
       ASSERT_TRUE(store.Put(records).ok());
       if (!trim) continue;
-      const auto lease = std::get<hub::LeaseReply>(hub.Do(
-          hub::Lease{.role = hub::Role::kPersist, .owner = "test", .partitions = {p}}));
+      const auto lease = std::get<hub::LeaseReply>(
+          hub.Do(hub::Lease{.role = hub::Role::kPersist, .owner = "test", .partitions = {p}}));
       hub::TrimLog cut;
       cut.partitions = {{p, lease.tokens.at(0), slice.first + slice.records.size()}};
       ASSERT_TRUE(std::get<hub::TrimLogReply>(hub.Do(cut)).held.at(0));

@@ -1,4 +1,5 @@
-// A hub that answers at once, a store, and a journal that is brought into the store when the test says.
+// A hub that answers at once, a store, and a journal that is brought into the store when the test
+// says.
 #pragma once
 
 #include <atomic>
@@ -20,7 +21,8 @@ inline constexpr uint32_t kReaderPartitions = 4;
 // Answers inside Submit. Any thread.
 class InstantHub : public hub::Hub {
  public:
-  InstantHub() : fake_({.clock = [this] { return now_ms.load(); }, .partitions = kReaderPartitions}) {}
+  InstantHub()
+      : fake_({.clock = [this] { return now_ms.load(); }, .partitions = kReaderPartitions}) {}
   void Submit(hub::Call call, hub::Callback done) override {
     if (away) return done(hub::Failure{hub::Failure::Kind::kUnavailable, "away"});
     hub::Reply reply = Do(call);
