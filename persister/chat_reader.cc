@@ -40,7 +40,8 @@ void SetError(const Status& status, v1::Response& response) {
 }
 
 // Keeps the newest (or oldest) messages that fit; true if some had to go.
-bool CutToFit(size_t bytes, bool keep_newest, google::protobuf::RepeatedPtrField<v1::Message>& list) {
+bool CutToFit(size_t bytes, bool keep_newest,
+              google::protobuf::RepeatedPtrField<v1::Message>& list) {
   size_t sum = 0;
   int keep = 0;
   for (int i = 0; i < list.size(); ++i) {
@@ -310,7 +311,8 @@ Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::Lis
   size_t bytes = 0;
   for (auto& [chat, id] : page) {
     v1::ChatSummary summary;
-    // What pages are cut by; a fan-out still under way may leave it behind the chat's own newest id.
+    // What pages are cut by; a fan-out still under way may leave it behind the chat's own newest
+    // id.
     chat.set_last_msg_id(id);
     *summary.mutable_chat() = std::move(chat);
     if (const auto message = newest->find(summary.chat().chat_id()); message != newest->end()) {

@@ -1,8 +1,8 @@
-// Answers open_chat, history and list_chats from the hub (who may, who is in it), the journal's tail
-// and the store: a message that was accepted is seen, whether or not it is stored by now.
+// Answers open_chat, history and list_chats from the hub (who may, who is in it), the journal's
+// tail and the store: a message that was accepted is seen, whether or not it is stored by now.
 //
-// Nothing is remembered between requests. Membership is the hub's word at the time of asking; a chat
-// that does not exist and one that is not the asker's look the same.
+// Nothing is remembered between requests. Membership is the hub's word at the time of asking; a
+// chat that does not exist and one that is not the asker's look the same.
 //
 // Threads: any but the hub's own; a call blocks for the hub (bounded) and the store.
 #pragma once
@@ -25,9 +25,9 @@ class ChatReader {
  public:
   struct Options {
     uint32_t partitions = 64;
-    int64_t hub_timeout_ms = 2500;        // of one question; the plugin waits 3 s in all
-    // Lists are cut before this, with `more`. With the rest of an answer (members, presence, marks of
-    // 64) it has to fit the broker's packet limit of 64 KiB, which holds for sidecars too.
+    int64_t hub_timeout_ms = 2500;  // of one question; the plugin waits 3 s in all
+    // Lists are cut before this, with `more`. With the rest of an answer (members, presence, marks
+    // of 64) it has to fit the broker's packet limit of 64 KiB, which holds for sidecars too.
     size_t response_bytes = 40 * 1024;
   };
 

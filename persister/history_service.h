@@ -1,8 +1,8 @@
-// The desk where brokers ask for history: takes StoreRequests, has a few threads answer them through
-// the ChatReader, and hands the encoded StoreReply back to whoever brought the request.
+// The desk where brokers ask for history: takes StoreRequests, has a few threads answer them
+// through the ChatReader, and hands the encoded StoreReply back to whoever brought the request.
 //
-// Threads: Take from any thread; never waits. `reply` functions run on the service's threads, or inside
-// Take when the service is full.
+// Threads: Take from any thread; never waits. `reply` functions run on the service's threads, or
+// inside Take when the service is full.
 #pragma once
 
 #include <atomic>
@@ -26,8 +26,8 @@ class HistoryService {
 
   struct Options {
     int threads = 4;
-    size_t queue = 1000;          // requests that wait; beyond it: RESOURCE_EXHAUSTED
-    int64_t too_old_ms = 3000;    // waited longer: the broker has given up, no answer
+    size_t queue = 1000;        // requests that wait; beyond it: RESOURCE_EXHAUSTED
+    int64_t too_old_ms = 3000;  // waited longer: the broker has given up, no answer
     uint32_t retry_after_ms = 1000;
   };
   struct Counters {

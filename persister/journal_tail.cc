@@ -40,7 +40,8 @@ Status ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
           take(std::move(*record.mutable_message()));
         }
         const uint64_t next = slice.first + slice.records.size();
-        if (next < slice.end && !slice.records.empty()) calls.push_back(ReadFrom(slice.partition, next));
+        if (next < slice.end && !slice.records.empty())
+          calls.push_back(ReadFrom(slice.partition, next));
       }
     }
     if (seen > kTailMost) return {Code::kUnavailable, "the store is too far behind to be read"};

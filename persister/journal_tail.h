@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "persister/hub_reader.h"
 #include "nightjar/v1/hub.pb.h"
+#include "persister/hub_reader.h"
 
 namespace nightjar::persist {
 

@@ -60,7 +60,8 @@ void JournalWorker::Run() {
     Do(std::move(actions));
     Publish();
     if (!idle) continue;  // time has passed
-    const int64_t until = stopping ? std::min(give_up, consumer_.NextWakeMs()) : consumer_.NextWakeMs();
+    const int64_t until =
+        stopping ? std::min(give_up, consumer_.NextWakeMs()) : consumer_.NextWakeMs();
     const int64_t wait = std::clamp<int64_t>(until - now, stopping ? 1 : 0, 1000);
     if (auto answer = answers_->Take(wait)) {
       Actions more;

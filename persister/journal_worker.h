@@ -25,8 +25,8 @@ class JournalWorker {
   ~JournalWorker();  // as Stop(0), if nobody stopped it
 
   void Start();
-  // Finishes the round under way and gives the leases back, for at most `most_ms`. False: gave up (the
-  // leases then run out by themselves).
+  // Finishes the round under way and gives the leases back, for at most `most_ms`. False: gave up
+  // (the leases then run out by themselves).
   bool Stop(int64_t most_ms);
 
   bool leased_once() const { return leased_once_; }

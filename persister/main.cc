@@ -39,7 +39,8 @@ int main(int argc, char** argv) {
   std::string level = "info";
 
   CLI::App app(
-      "Brings what chats accept from the journal in Redis into the permanent store, and answers the\n"
+      "Brings what chats accept from the journal in Redis into the permanent store, and answers "
+      "the\n"
       "brokers' questions about history. Every option may stand in a TOML file as well (--config).",
       "nightjar-persister");
   app.set_config("--config", "", "TOML file with any of these options; the command line wins");
@@ -68,8 +69,9 @@ int main(int argc, char** argv) {
   app.add_option("--broker", brokers, "HOST:PORT of a broker to answer reads for; repeatable");
   auto* key = app.add_option("--key-file", options.token.key_file,
                              "keys (JSON) to sign this process's own service token with");
-  app.add_option("--token-file", options.token.token_file,
-                 "file with a service token, read anew at every connect; its sub must be svc.persister")
+  app.add_option(
+         "--token-file", options.token.token_file,
+         "file with a service token, read anew at every connect; its sub must be svc.persister")
       ->excludes(key);
   app.add_option("--threads", options.threads, "threads that answer reads")
       ->capture_default_str()

@@ -1,5 +1,6 @@
-// How two values of one key become one: in any order, any number of times, the same result. Newest by
-// id or time wins, marks only grow; a tie goes to the greater value, so that order never decides.
+// How two values of one key become one: in any order, any number of times, the same result. Newest
+// by id or time wins, marks only grow; a tie goes to the greater value, so that order never
+// decides.
 //
 // Pure functions; any thread.
 #pragma once

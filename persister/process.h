@@ -1,5 +1,5 @@
-// The persister as a process: opens the store, reaches the hub, runs the journal worker and the history
-// service, and ends cleanly when told.
+// The persister as a process: opens the store, reaches the hub, runs the journal worker and the
+// history service, and ends cleanly when told.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,21 @@ struct Address {
 };
 
 struct ProcessOptions {
-  std::string id = "p1";           // unique among persisters; also the device of its service token
+  std::string id = "p1";  // unique among persisters; also the device of its service token
   hub::RedisOptions redis;
   std::string store_dir;
   size_t store_cache_mib = 64;
   size_t store_write_mib = 64;
   std::vector<Address> brokers;
   TokenSource token;
-  std::string ready_file;          // written once everything is connected; empty: none
-  int threads = 4;                 // that answer requests
-  int64_t lease_ttl_ms = 5000;     // how long a dead persister's partitions wait for another
+  std::string ready_file;       // written once everything is connected; empty: none
+  int threads = 4;              // that answer requests
+  int64_t lease_ttl_ms = 5000;  // how long a dead persister's partitions wait for another
 };
 
-// Runs until SIGTERM or SIGINT; returns the process's exit code. Errors that waiting does not mend are
-// logged in one line and end it with 1: an unreadable key, a store that cannot be opened, a server
-// that cannot be a hub. A hub or broker that is away is waited for.
+// Runs until SIGTERM or SIGINT; returns the process's exit code. Errors that waiting does not mend
+// are logged in one line and end it with 1: an unreadable key, a store that cannot be opened, a
+// server that cannot be a hub. A hub or broker that is away is waited for.
 //
 // Call on the main thread, before any other thread exists: it takes the signals.
 int RunProcess(const ProcessOptions& options);

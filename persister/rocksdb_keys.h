@@ -1,5 +1,5 @@
-// Keys of the store's tables, as docs/storage.md describes them. The one place that builds and reads
-// them. Names hold no 0x00 byte, so 0x00 ends them.
+// Keys of the store's tables, as docs/storage.md describes them. The one place that builds and
+// reads them. Names hold no 0x00 byte, so 0x00 ends them.
 //
 // Pure functions; any thread.
 #pragma once

@@ -1,8 +1,8 @@
 // The store in one directory of this machine, on RocksDB. docs/storage.md describes what is in it.
 //
 // One process has the directory open at a time (RocksDB's own lock). Put writes one batch with one
-// fsync of the log, whole or not at all, and reads nothing: newer and older values of a key are merged
-// by persister/merge.h whenever the database gets to it.
+// fsync of the log, whole or not at all, and reads nothing: newer and older values of a key are
+// merged by persister/merge.h whenever the database gets to it.
 #pragma once
 
 #include <atomic>
@@ -26,9 +26,10 @@ namespace nightjar {
 class RocksDbStore : public Store {
  public:
   struct Options {
-    std::string dir;                                // created if missing (its parent must exist)
-    size_t block_cache_bytes = size_t{64} << 20;    // what reads may hold; index and filters included
-    size_t write_buffer_bytes = size_t{64} << 20;   // what is written and not yet in files, all tables
+    std::string dir;                              // created if missing (its parent must exist)
+    size_t block_cache_bytes = size_t{64} << 20;  // what reads may hold; index and filters included
+    size_t write_buffer_bytes = size_t{64}
+                                << 20;  // what is written and not yet in files, all tables
   };
 
   // kUnavailable: locked by another process, no room, no permission; kInternal: damaged, or written
@@ -48,8 +49,8 @@ class RocksDbStore : public Store {
   explicit RocksDbStore(std::string dir);
   Status Told(const rocksdb::Status& status, const char* doing) const;
 
-  // Chats whose rows are known to be written, with the first id of direct ones: a further message then
-  // writes its own row and no other. Bounded; only spares work.
+  // Chats whose rows are known to be written, with the first id of direct ones: a further message
+  // then writes its own row and no other. Bounded; only spares work.
   bool NothingNew(const std::string& chat, bool direct, MsgId id);
   void Remember(const std::string& chat, MsgId first);
   // Id of the newest message; 0: none.

@@ -1,4 +1,5 @@
-// What a persister shows to brokers: a token it signs itself for each connection, or one from a file.
+// What a persister shows to brokers: a token it signs itself for each connection, or one from a
+// file.
 //
 // Threads: immutable; any thread.
 #pragma once
@@ -18,8 +19,8 @@ struct TokenSource {
   std::string token_file;  // ...or shows what stands in this file, read anew at every connect
 };
 
-// A token for an hour, to be renewed well before; kUnavailable or kInvalidArgument with the file's name
-// if there is none. `device`: the persister's id.
+// A token for an hour, to be renewed well before; kUnavailable or kInvalidArgument with the file's
+// name if there is none. `device`: the persister's id.
 Result<mqtt::Credentials> ServiceCredentials(const TokenSource& source, const std::string& device);
 
 }  // namespace nightjar::persist

@@ -32,15 +32,15 @@ struct StoredChat {
   std::string title;
   int64_t created_ms = 0;
   std::string created_by;
-  MsgId last_msg_id = 0;                            // newest entry of any kind
-  std::vector<StoredMember> members;                // uid order; direct chats too
+  MsgId last_msg_id = 0;                                 // newest entry of any kind
+  std::vector<StoredMember> members;                     // uid order; direct chats too
   std::vector<std::pair<std::string, MsgId>> delivered;  // uid order
 };
 
 struct HistoryQuery {
   std::string chat_id;
-  MsgId before = 0;   // 0: no bound; else ids < before
-  MsgId after = 0;    // 0: no bound; else ids > after
+  MsgId before = 0;  // 0: no bound; else ids < before
+  MsgId after = 0;   // 0: no bound; else ids > after
   uint32_t limit = 50;
 };
 struct HistoryPage {

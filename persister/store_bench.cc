@@ -1,5 +1,5 @@
-// CPU per message of bringing journal records into RocksDB: decoding, folding, the synced write, and
-// whatever RocksDB does in the background. No hub, no network.
+// CPU per message of bringing journal records into RocksDB: decoding, folding, the synced write,
+// and whatever RocksDB does in the background. No hub, no network.
 //   nightjar-store-bench DIR [messages] [chats]
 #include <sys/resource.h>
 
@@ -41,7 +41,8 @@ void AddMessage(uint64_t n, uint64_t chats, nightjar::hub::LogSlice& slice) {
   slice.records.push_back(record.SerializeAsString());
 }
 
-bool Measure(nightjar::Store& store, uint64_t messages, uint64_t chats, uint64_t batch, uint64_t& n) {
+bool Measure(nightjar::Store& store, uint64_t messages, uint64_t chats, uint64_t batch,
+             uint64_t& n) {
   double cpu = 0;
   double wall = 0;
   for (uint64_t done = 0; done < messages;) {
@@ -62,7 +63,8 @@ bool Measure(nightjar::Store& store, uint64_t messages, uint64_t chats, uint64_t
   }
   std::printf("batch=%llu messages=%llu cpu_us_per_message=%.2f wall_us_per_message=%.2f\n",
               static_cast<unsigned long long>(batch), static_cast<unsigned long long>(messages),
-              cpu * 1e6 / static_cast<double>(messages), wall * 1e6 / static_cast<double>(messages));
+              cpu * 1e6 / static_cast<double>(messages),
+              wall * 1e6 / static_cast<double>(messages));
   return true;
 }
 
