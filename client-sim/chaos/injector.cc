@@ -23,8 +23,16 @@ bool Injector::Quiet() const {
   });
 }
 
+void Injector::Begin(int64_t now_ms) { start_ms_ = now_ms; }
+
+void Injector::CallOff() {
+  for (Life& life : lives_) {
+    life.ahead.clear();
+    life.until_ms = 0;
+  }
+}
+
 void Injector::Turn(int64_t now_ms) {
-  if (start_ms_ < 0) start_ms_ = now_ms;
   for (const Processes::Ended& end : processes_->Watch()) Ended(end, now_ms);
   for (size_t i = 0; i < lives_.size(); ++i) Step(i, now_ms);
 }
@@ -66,7 +74,7 @@ void Injector::Step(size_t i, int64_t now_ms) {
       break;
   }
   // A process that is only just starting may well be hurt again.
-  if (!life.ahead.empty() && now_ms - start_ms_ >= life.ahead.front().at_ms) {
+  if (start_ms_ >= 0 && !life.ahead.empty() && now_ms - start_ms_ >= life.ahead.front().at_ms) {
     const Fault fault = life.ahead.front();
     life.ahead.pop_front();
     Hurt(i, fault, now_ms);

@@ -32,10 +32,14 @@ class Injector {
  public:
   using Listener = std::function<void(const Incident&)>;
 
-  // `processes` must outlive the injector. The schedule begins at the first Turn().
+  // `processes` must outlive the injector.
   Injector(Processes* processes, const std::vector<Fault>& faults, Listener listener);
 
   void Turn(int64_t now_ms);
+  // The schedule's time starts here; before, there is only supervision.
+  void Begin(int64_t now_ms);
+  // No further faults; what is paused or dead comes back with the next Turn().
+  void CallOff();
   // All faults are over and all processes listen.
   bool Quiet() const;
 
@@ -77,7 +81,7 @@ class Injector {
   Listener listener_;
   std::vector<Life> lives_;
   std::vector<std::string> findings_;
-  int64_t start_ms_ = -1;
+  int64_t start_ms_ = -1;  // -1: not begun
 };
 
 }  // namespace nightjar::chaos

@@ -251,6 +251,8 @@ TEST_F(ChaosProcesses, InjectorCarriesOutTheScheduleAndSaysSo) {
                       told.push_back(incident.process + " " + incident.what +
                                      (incident.kind == Incident::Kind::kBack ? " back" : ""));
                     });
+  injector.Turn(4'999);
+  injector.Begin(5'000);
   injector.Turn(5'000);
   EXPECT_FALSE(injector.Quiet());
   EXPECT_TRUE(told.empty());
@@ -278,12 +280,33 @@ TEST_F(ChaosProcesses, InjectorCarriesOutTheScheduleAndSaysSo) {
   EXPECT_TRUE(injector.findings().empty()) << injector.findings()[0];
 }
 
+TEST_F(ChaosProcesses, CalledOffEverythingComesBackAtOnce) {
+  Add("redis");
+  Add("b1");
+  const auto stack = Open();
+  ASSERT_TRUE(stack);
+  Injector injector(stack.get(),
+                    {{.at_ms = 0, .lasts_ms = 9'000, .process = 0, .hurt = Hurt::kPause},
+                     {.at_ms = 0, .lasts_ms = 9'000, .process = 1, .hurt = Hurt::kKill},
+                     {.at_ms = 9'500, .lasts_ms = 0, .process = 1, .hurt = Hurt::kStop}},
+                    [](const Incident&) {});
+  injector.Begin(0);
+  ASSERT_TRUE(Until([&] { return injector.Turn(1), !stack->running(1); }));
+  EXPECT_TRUE(stack->paused(0));
+  injector.CallOff();
+  injector.Turn(2);
+  injector.Turn(3);
+  EXPECT_TRUE(injector.Quiet());
+  EXPECT_EQ(injector.counts(1).stops, 0u);
+}
+
 TEST_F(ChaosProcesses, WhoEndsByHimselfIsFoundAndStartedAgain) {
   Add("b1", "exec sleep 600", "kill -SEGV $$");
   const auto stack = Open();
   ASSERT_TRUE(stack);
   Injector injector(stack.get(), {{.at_ms = 0, .lasts_ms = 0, .process = 0, .hurt = Hurt::kKill}},
                     [](const Incident&) {});
+  injector.Begin(0);
   ASSERT_TRUE(Until([&] { return injector.Turn(0), injector.counts(0).ended_by_itself == 1; }));
   ASSERT_FALSE(injector.findings().empty());
   EXPECT_EQ(injector.findings()[0], "b1 ended by itself: signal 11");
@@ -302,6 +325,7 @@ TEST_F(ChaosProcesses, WhoDoesNotEndWhenToldIsFoundAndKilled) {
   ASSERT_TRUE(Until([&] { return Ignores(stack->pid(0), SIGTERM); }));
   Injector injector(stack.get(), {{.at_ms = 0, .lasts_ms = 0, .process = 0, .hurt = Hurt::kStop}},
                     [](const Incident&) {});
+  injector.Begin(0);
   injector.Turn(0);
   injector.Turn(9'999);
   EXPECT_TRUE(injector.findings().empty());
