@@ -1,10 +1,14 @@
 #include "common/wire/jwt.h"
 
+#include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
-#include <cerrno>
+#include <array>
 #include <cmath>
-#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -20,9 +24,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kClockSkewS = 5;        // for `nbf` and `iat`; expiry is exact
-constexpr double kTimeMostS = 1e11;      // the year 5138: beyond it is milliseconds by mistake
-constexpr size_t kProfileMost = 256;     // of `name` and `email`
+constexpr double kClockSkewS = 5;     // for `nbf` and `iat`; expiry is exact
+constexpr double kTimeMostS = 1e11;   // the year 5138: beyond it is milliseconds by mistake
+constexpr size_t kProfileMost = 256;  // of `name` and `email`
 
 Status Refuse(const char* reason) { return {Code::kUnauthenticated, reason}; }
 
@@ -41,7 +45,7 @@ std::optional<Token> Split(std::string_view token) {
 }
 
 // A JSON object; discarded if it is anything else. A name given twice makes it "anything else": two
-// parsers could take different ones (libjwt's is another than ours).
+// parsers could take different ones.
 json ParseObject(std::string_view text) {
   std::vector<std::vector<std::string>> names;
   bool clean = true;
@@ -136,14 +140,6 @@ Result<Claims> ReadClaims(const json& token, int64_t unix_ms) {
   return claims;
 }
 
-size_t SignatureSize(jwt_alg_t algorithm) {
-  switch (algorithm) {
-    case JWT_ALG_HS256: return 32;
-    case JWT_ALG_ES256: return 64;
-    default: return 0;  // as long as the RSA key
-  }
-}
-
 bool IsJwtType(const json& type) {
   if (!type.is_string()) return false;
   std::string name = type.get<std::string>();
@@ -151,17 +147,70 @@ bool IsJwtType(const json& type) {
   return name == "JWT";
 }
 
-// libjwt's verdict on the signature; its reading of the claims is not used.
-bool SignatureHolds(std::string_view token, const JwtKey& key) {
-  jwt_t* decoded = nullptr;
-  const std::string text(token);  // a C string without NULs: base64url and dots were checked
-  const int error =
-      jwt_decode(&decoded, text.c_str(), reinterpret_cast<const unsigned char*>(key.material.data()),
-                 static_cast<int>(key.material.size()));
-  const bool holds = error == 0 && decoded != nullptr && jwt_get_alg(decoded) == key.algorithm;
-  jwt_free(decoded);
+const unsigned char* Bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+std::string Hmac(std::string_view secret, std::string_view text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), Bytes(text), text.size(),
+           bytes.data(), &size) == nullptr) {
+    return {};
+  }
+  return {reinterpret_cast<const char*>(bytes.data()), size};
+}
+
+// From JWS's two numbers side by side to the DER that OpenSSL takes; empty if it is not 64 bytes.
+std::string EcdsaDer(std::string_view joined) {
+  if (joined.size() != 64) return {};
+  const std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)> numbers(ECDSA_SIG_new(),
+                                                                      ECDSA_SIG_free);
+  BIGNUM* r = BN_bin2bn(Bytes(joined), 32, nullptr);
+  BIGNUM* s = BN_bin2bn(Bytes(joined) + 32, 32, nullptr);
+  if (numbers == nullptr || ECDSA_SIG_set0(numbers.get(), r, s) != 1) {  // it owns them from here
+    BN_free(r);
+    BN_free(s);
+    return {};
+  }
+  std::string der(80, '\0');  // two numbers of at most 33 bytes, and a few around them
+  auto* at = reinterpret_cast<unsigned char*>(der.data());
+  const int size = i2d_ECDSA_SIG(numbers.get(), &at);
+  der.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return der;
+}
+
+bool PublicKeyHolds(const JwtKey& key, std::string_view text, std::string_view signature) {
+  const EVP_MD* digest = key.algorithm == JwtAlgorithm::kEdDsa ? nullptr : EVP_sha256();
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                        EVP_MD_CTX_free);
+  const bool holds =
+      context != nullptr &&
+      EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, key.public_key.get()) == 1 &&
+      EVP_DigestVerify(context.get(), Bytes(signature), signature.size(), Bytes(text),
+                       text.size()) == 1;
   ERR_clear_error();  // a refused signature leaves its trace in the thread's OpenSSL queue
   return holds;
+}
+
+// Is `signature` this key's, by its own algorithm, of `text`?
+bool SignatureHolds(const JwtKey& key, std::string_view text, std::string_view signature) {
+  if (signature.empty()) return false;
+  switch (key.algorithm) {
+    case JwtAlgorithm::kHs256: {
+      const std::string good = Hmac(key.secret, text);
+      return !good.empty() && signature.size() == good.size() &&
+             CRYPTO_memcmp(signature.data(), good.data(), good.size()) == 0;
+    }
+    case JwtAlgorithm::kEs256: {
+      const std::string der = EcdsaDer(signature);
+      return !der.empty() && PublicKeyHolds(key, text, der);
+    }
+    case JwtAlgorithm::kEdDsa:
+    case JwtAlgorithm::kRs256:
+      return PublicKeyHolds(key, text, signature);
+  }
+  return false;
 }
 
 }  // namespace
@@ -209,7 +258,7 @@ Result<Claims> KeySet::Verify(std::string_view token, int64_t unix_ms) const {
   if (header.is_discarded()) return Refuse("header is no JSON object");
   if (header.contains("crit")) return Refuse("header has critical extensions");
   if (const auto type = header.find("typ"); type != header.end() && !IsJwtType(*type)) {
-    return Refuse("typ is not JWT");  // libjwt insists on it
+    return Refuse("typ is not JWT");
   }
   const JwtKey* key = nullptr;
   if (const auto kid = header.find("kid"); kid == header.end()) {
@@ -222,14 +271,11 @@ Result<Claims> KeySet::Verify(std::string_view token, int64_t unix_ms) const {
   }
   const auto algorithm = header.find("alg");
   if (algorithm == header.end() || !algorithm->is_string() ||
-      algorithm->get_ref<const std::string&>() != jwt_alg_str(key->algorithm)) {
+      algorithm->get_ref<const std::string&>() != NameOf(key->algorithm)) {
     return Refuse("the algorithm is not the key's");
   }
-  const size_t size = SignatureSize(key->algorithm);
-  if (signature->empty() || (size != 0 && signature->size() != size) ||
-      !SignatureHolds(token, *key)) {
-    return Refuse("bad signature");
-  }
+  const std::string_view text = token.substr(0, parts->header.size() + 1 + parts->payload.size());
+  if (!SignatureHolds(*key, text, *signature)) return Refuse("bad signature");
   const json payload = ParseObject(*payload_text);
   if (payload.is_discarded()) return Refuse("payload is no JSON object");
   return ReadClaims(payload, unix_ms);
@@ -240,7 +286,7 @@ Result<std::string> SignToken(const std::string& key_file, const Claims& claims)
   if (!keys.ok()) return keys.status();
   const JwtKey* key = nullptr;
   for (const JwtKey& candidate : *keys) {
-    if (candidate.algorithm == JWT_ALG_HS256 && key == nullptr) key = &candidate;
+    if (candidate.algorithm == JwtAlgorithm::kHs256 && key == nullptr) key = &candidate;
   }
   if (key == nullptr) return Status(Code::kNotFound, key_file + ": no HS256 key to sign with");
   if (!ValidUid(claims.uid)) return Status(Code::kInvalidArgument, "not a user id");
@@ -253,20 +299,14 @@ Result<std::string> SignToken(const std::string& key_file, const Claims& claims)
   if (claims.service) payload["svc"] = true;
   if (!claims.name.empty()) payload["name"] = claims.name;
   if (!claims.email.empty()) payload["email"] = claims.email;
-  const std::string text = payload.dump(-1, ' ', false, json::error_handler_t::replace);
-
-  jwt_t* raw = nullptr;
-  if (jwt_new(&raw) != 0) return Status(Code::kInternal, "libjwt is out of memory");
-  const std::unique_ptr<jwt_t, decltype(&jwt_free)> token(raw, jwt_free);
-  if (jwt_set_alg(raw, key->algorithm, reinterpret_cast<const unsigned char*>(key->material.data()),
-                  static_cast<int>(key->material.size())) != 0 ||
-      jwt_add_header(raw, "kid", key->kid.c_str()) != 0 ||
-      jwt_add_grants_json(raw, text.c_str()) != 0) {
-    return Status(Code::kInternal, "libjwt does not take the claims");
-  }
-  const std::unique_ptr<char, decltype(&std::free)> encoded(jwt_encode_str(raw), std::free);
-  if (encoded == nullptr) return Status(Code::kInternal, "libjwt does not sign");
-  return std::string(encoded.get());
+  const auto part = [](const json& object) {
+    return Base64UrlEncode(object.dump(-1, ' ', false, json::error_handler_t::replace));
+  };
+  const json header = {{"alg", NameOf(key->algorithm)}, {"typ", "JWT"}, {"kid", key->kid}};
+  const std::string text = part(header) + "." + part(payload);
+  const std::string signature = Hmac(key->secret, text);
+  if (signature.empty()) return Status(Code::kInternal, "OpenSSL does not sign");
+  return text + "." + Base64UrlEncode(signature);
 }
 
 }  // namespace nightjar

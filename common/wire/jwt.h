@@ -1,4 +1,5 @@
-// Who a token says its bearer is. Algorithms ES256, RS256, HS256; keys from a file, chosen by `kid`.
+// Who a token says its bearer is. Algorithms ES256, EdDSA (Ed25519), RS256, HS256; keys from a
+// file, chosen by `kid`. Signatures are OpenSSL's matter, everything else is checked here.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +12,11 @@
 namespace nightjar {
 
 struct Claims {
-  std::string uid;           // sub
-  std::string device;        // dev; empty: any device
-  bool service = false;      // svc
-  int64_t expires_ms = 0;    // exp, Unix milliseconds
-  std::string name, email;   // optional, for notifications; bounded to 256 bytes each
+  std::string uid;          // sub
+  std::string device;       // dev; empty: any device
+  bool service = false;     // svc
+  int64_t expires_ms = 0;   // exp, Unix milliseconds
+  std::string name, email;  // optional, for notifications; bounded to 256 bytes each
 };
 
 // Threads: immutable after Load; Verify may be called from any thread.
@@ -24,8 +25,8 @@ class KeySet {
   // Reads a JSON key file:
   //   {"keys":[{"kid":"k1","alg":"HS256","secret":"base64url"},
   //            {"kid":"k2","alg":"ES256","pem":"-----BEGIN PUBLIC KEY-----..."}, ...]}
-  // `pem_file` may stand in place of `pem`, relative to the key file. The key decides the algorithm;
-  // a token that names another is refused.
+  // `pem_file` may stand in place of `pem`, relative to the key file. The key decides the
+  // algorithm; a token that names another is refused.
   static Result<std::shared_ptr<const KeySet>> Load(const std::string& path);
   static Result<std::shared_ptr<const KeySet>> Parse(std::string_view json, const std::string& dir);
 
@@ -41,7 +42,8 @@ class KeySet {
   std::unique_ptr<Impl> impl_;
 };
 
-// Signs with the first HS256 key of a key file; for `nj token`, tests and the sidecars of one machine.
+// Signs with the first HS256 key of a key file; for `nj token`, tests and the sidecars of one
+// machine.
 Result<std::string> SignToken(const std::string& key_file, const Claims& claims);
 
 }  // namespace nightjar

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
-#include <openssl/evp.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include <cerrno>
@@ -54,29 +54,38 @@ std::optional<std::string> StringOf(const json& object, const char* name) {
   return found->get<std::string>();
 }
 
-// Empty if the PEM text is a public key for the algorithm; else what is wrong with it.
-std::string CheckPem(const std::string& pem, jwt_alg_t algorithm) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
-      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
-  if (key == nullptr) return "the PEM text holds no public key (BEGIN PUBLIC KEY)";
-  if (algorithm == JWT_ALG_RS256) {
-    if (EVP_PKEY_base_id(key.get()) != EVP_PKEY_RSA) return "RS256 needs an RSA key";
-    if (EVP_PKEY_bits(key.get()) < kRsaBitsLeast) {
-      return fmt::format("RSA key of {} bits; at least {}", EVP_PKEY_bits(key.get()),
-                         kRsaBitsLeast);
-    }
-    return {};
+// Empty if the key is one for the algorithm; else what is wrong with it.
+std::string CheckKey(EVP_PKEY* key, JwtAlgorithm algorithm) {
+  const int type = EVP_PKEY_base_id(key);
+  switch (algorithm) {
+    case JwtAlgorithm::kHs256:
+      return "HS256 takes no public key";
+    case JwtAlgorithm::kRs256:
+      if (type != EVP_PKEY_RSA) return "RS256 needs an RSA key";
+      if (EVP_PKEY_bits(key) < kRsaBitsLeast) {
+        return fmt::format("RSA key of {} bits; at least {}", EVP_PKEY_bits(key), kRsaBitsLeast);
+      }
+      return {};
+    case JwtAlgorithm::kEdDsa:
+      return type == EVP_PKEY_ED25519 ? "" : "EdDSA needs an Ed25519 key";
+    case JwtAlgorithm::kEs256:
+      break;
   }
   char group[32] = {};
   size_t size = 0;
-  if (EVP_PKEY_base_id(key.get()) != EVP_PKEY_EC ||
-      EVP_PKEY_get_group_name(key.get(), group, sizeof(group), &size) != 1 ||
+  if (type != EVP_PKEY_EC || EVP_PKEY_get_group_name(key, group, sizeof(group), &size) != 1 ||
       std::string_view(group, size) != SN_X9_62_prime256v1) {
     return "ES256 needs a key on the curve P-256";
   }
   return {};
+}
+
+std::optional<JwtAlgorithm> AlgorithmOf(std::string_view name) {
+  for (const JwtAlgorithm algorithm :
+       {JwtAlgorithm::kHs256, JwtAlgorithm::kEs256, JwtAlgorithm::kEdDsa, JwtAlgorithm::kRs256}) {
+    if (name == NameOf(algorithm)) return algorithm;
+  }
+  return std::nullopt;
 }
 
 Result<std::string> ReadSecret(const json& entry) {
@@ -90,12 +99,12 @@ Result<std::string> ReadSecret(const json& entry) {
   return *std::move(secret);
 }
 
-Result<std::string> ReadPem(const json& entry, const std::string& dir, jwt_alg_t algorithm) {
+Result<std::shared_ptr<EVP_PKEY>> ReadPublicKey(const json& entry, const std::string& dir,
+                                                JwtAlgorithm algorithm) {
   auto pem = StringOf(entry, "pem");
   const auto file = StringOf(entry, "pem_file");
   if (pem.has_value() == file.has_value()) {
-    return Bad(fmt::format("{} needs \"pem\" or \"pem_file\", one of them",
-                           jwt_alg_str(algorithm)));
+    return Bad(fmt::format("{} needs \"pem\" or \"pem_file\", one of them", NameOf(algorithm)));
   }
   if (file) {
     // An absolute pem_file stays what it is.
@@ -103,8 +112,16 @@ Result<std::string> ReadPem(const json& entry, const std::string& dir, jwt_alg_t
     if (!text.ok()) return text.status();
     pem = std::move(text).value();
   }
-  if (std::string wrong = CheckPem(*pem, algorithm); !wrong.empty()) return Bad(std::move(wrong));
-  return *std::move(pem);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+      BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())), BIO_free);
+  std::shared_ptr<EVP_PKEY> key(
+      bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
+  ERR_clear_error();  // what is wrong is said here, and not left in the thread's queue
+  if (key == nullptr) return Bad("the PEM text holds no public key (BEGIN PUBLIC KEY)");
+  if (std::string wrong = CheckKey(key.get(), algorithm); !wrong.empty()) {
+    return Bad(std::move(wrong));
+  }
+  return key;
 }
 
 Result<JwtKey> ReadKey(const json& entry, const std::string& dir) {
@@ -117,24 +134,23 @@ Result<JwtKey> ReadKey(const json& entry, const std::string& dir) {
   key.kid = *kid;
   const auto algorithm = StringOf(entry, "alg");
   if (!algorithm) return Bad("\"alg\" is missing");
-  if (*algorithm == "HS256") {
-    key.algorithm = JWT_ALG_HS256;
-  } else if (*algorithm == "RS256") {
-    key.algorithm = JWT_ALG_RS256;
-  } else if (*algorithm == "ES256") {
-    key.algorithm = JWT_ALG_ES256;
+  const auto known = AlgorithmOf(*algorithm);
+  if (!known) return Bad("\"alg\" is none of ES256, EdDSA, RS256, HS256");
+  key.algorithm = *known;
+  if (key.algorithm == JwtAlgorithm::kHs256) {
+    auto secret = ReadSecret(entry);
+    if (!secret.ok()) return secret.status();
+    key.secret = std::move(secret).value();
   } else {
-    return Bad("\"alg\" is none of ES256, RS256, HS256");
+    auto public_key = ReadPublicKey(entry, dir, key.algorithm);
+    if (!public_key.ok()) return public_key.status();
+    key.public_key = std::move(public_key).value();
   }
-  auto material = key.algorithm == JWT_ALG_HS256 ? ReadSecret(entry)
-                                                 : ReadPem(entry, dir, key.algorithm);
-  if (!material.ok()) return material.status();
-  key.material = std::move(material).value();
   return key;
 }
 
 // "key 2 (kid "phone")", as far as it has one.
-std::string NameOf(size_t index, const json& entry) {
+std::string NameOfEntry(size_t index, const json& entry) {
   std::string name = fmt::format("key {}", index + 1);
   if (!entry.is_object()) return name;
   if (auto kid = StringOf(entry, "kid"); kid && !kid->empty() && kid->size() <= kKidMost) {
@@ -148,6 +164,20 @@ std::string NameOf(size_t index, const json& entry) {
 
 }  // namespace
 
+const char* NameOf(JwtAlgorithm algorithm) {
+  switch (algorithm) {
+    case JwtAlgorithm::kHs256:
+      return "HS256";
+    case JwtAlgorithm::kEs256:
+      return "ES256";
+    case JwtAlgorithm::kEdDsa:
+      return "EdDSA";
+    case JwtAlgorithm::kRs256:
+      return "RS256";
+  }
+  return "";
+}
+
 Result<std::vector<JwtKey>> ParseKeys(std::string_view text, const std::string& dir) {
   const json file = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (file.is_discarded()) return Bad("not valid JSON");
@@ -160,9 +190,9 @@ Result<std::vector<JwtKey>> ParseKeys(std::string_view text, const std::string& 
   for (size_t i = 0; i < list->size(); ++i) {
     const json& entry = (*list)[i];
     Result<JwtKey> key = ReadKey(entry, dir);
-    if (!key.ok()) return Bad(NameOf(i, entry) + ": " + key.status().message());
+    if (!key.ok()) return Bad(NameOfEntry(i, entry) + ": " + key.status().message());
     for (const JwtKey& other : keys) {
-      if (other.kid == key->kid) return Bad(NameOf(i, entry) + ": kid given twice");
+      if (other.kid == key->kid) return Bad(NameOfEntry(i, entry) + ": kid given twice");
     }
     keys.push_back(std::move(key).value());
   }

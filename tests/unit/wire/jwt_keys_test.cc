@@ -81,9 +81,9 @@ TEST_F(KeyFileTest, SaysWhatIsWrongWithAKey) {
   EXPECT_NE(Complaint({HsKey("")}), "");
   EXPECT_NE(Complaint({HsKey(std::string(129, 'k'))}), "");
   EXPECT_EQ(Complaint({{{"kid", "a"}}}), "key 1 (kid \"a\"): \"alg\" is missing");
-  for (const char* alg : {"none", "HS384", "EdDSA", "hs256", ""}) {
+  for (const char* alg : {"none", "HS384", "ES384", "eddsa", "hs256", ""}) {
     EXPECT_EQ(Complaint({{{"kid", "a"}, {"alg", alg}}}),
-              "key 1 (kid \"a\"): \"alg\" is none of ES256, RS256, HS256");
+              "key 1 (kid \"a\"): \"alg\" is none of ES256, EdDSA, RS256, HS256");
   }
   EXPECT_EQ(Complaint({{{"kid", "a"}, {"alg", "HS256"}}}), "key 1 (kid \"a\"): HS256 needs \"secret\"");
   EXPECT_EQ(Complaint({{{"kid", "a"}, {"alg", "HS256"}, {"secret", "a+b="}}}),
@@ -108,6 +108,9 @@ TEST_F(KeyFileTest, HoldsKeysToTheirAlgorithm) {
   EXPECT_EQ(of("ES256", KeyType::kEcP384), "key 1 (kid \"a\"): ES256 needs a key on the curve P-256");
   EXPECT_EQ(of("ES256", KeyType::kRsa2048), "key 1 (kid \"a\"): ES256 needs a key on the curve P-256");
   EXPECT_EQ(of("ES256", KeyType::kEd25519), "key 1 (kid \"a\"): ES256 needs a key on the curve P-256");
+  EXPECT_EQ(of("EdDSA", KeyType::kEd25519), "");
+  EXPECT_EQ(of("EdDSA", KeyType::kEcP256), "key 1 (kid \"a\"): EdDSA needs an Ed25519 key");
+  EXPECT_EQ(of("RS256", KeyType::kEd25519), "key 1 (kid \"a\"): RS256 needs an RSA key");
   EXPECT_EQ(of("RS256", KeyType::kEcP256), "key 1 (kid \"a\"): RS256 needs an RSA key");
   EXPECT_EQ(of("RS256", KeyType::kRsa1024), "key 1 (kid \"a\"): RSA key of 1024 bits; at least 2048");
 }

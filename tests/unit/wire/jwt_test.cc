@@ -24,6 +24,7 @@ constexpr int64_t kNowS = kNowMs / 1000;
 const std::string kSecret(32, 's');
 const std::string kHs = R"({"alg":"HS256","typ":"JWT","kid":"h"})";
 const std::string kEs = R"({"alg":"ES256","typ":"JWT","kid":"e"})";
+const std::string kEd = R"({"alg":"EdDSA","typ":"JWT","kid":"d"})";
 const std::string kRs = R"({"alg":"RS256","typ":"JWT","kid":"r"})";
 
 json Claimed() { return {{"sub", "alice"}, {"exp", kNowS + 60}}; }
@@ -32,10 +33,12 @@ class JwtTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     ec_ = new KeyPair(KeyType::kEcP256);
+    ed_ = new KeyPair(KeyType::kEd25519);
     rsa_ = new KeyPair(KeyType::kRsa2048);
   }
   static void TearDownTestSuite() {
     delete ec_;
+    delete ed_;
     delete rsa_;
   }
 
@@ -43,6 +46,7 @@ class JwtTest : public testing::Test {
     return {{"kid", "h"}, {"alg", "HS256"}, {"secret", Base64UrlEncode(kSecret)}};
   }
   static json EsKey() { return {{"kid", "e"}, {"alg", "ES256"}, {"pem", ec_->PublicPem()}}; }
+  static json EdKey() { return {{"kid", "d"}, {"alg", "EdDSA"}, {"pem", ed_->PublicPem()}}; }
   static json RsKey() { return {{"kid", "r"}, {"alg", "RS256"}, {"pem", rsa_->PublicPem()}}; }
 
   static std::shared_ptr<const KeySet> Keys(const std::vector<json>& list) {
@@ -67,16 +71,18 @@ class JwtTest : public testing::Test {
   }
 
   static KeyPair* ec_;
+  static KeyPair* ed_;
   static KeyPair* rsa_;
-  const std::shared_ptr<const KeySet> keys_ = Keys({HsKey(), EsKey(), RsKey()});
+  const std::shared_ptr<const KeySet> keys_ = Keys({HsKey(), EsKey(), EdKey(), RsKey()});
 };
 KeyPair* JwtTest::ec_ = nullptr;
+KeyPair* JwtTest::ed_ = nullptr;
 KeyPair* JwtTest::rsa_ = nullptr;
 
-TEST_F(JwtTest, TakesAllThreeAlgorithms) {
+TEST_F(JwtTest, TakesAllItsAlgorithms) {
   const std::string payload = Claimed().dump();
   for (const std::string& token : {HmacToken(kHs, payload, kSecret), PairToken(kEs, payload, *ec_),
-                                   PairToken(kRs, payload, *rsa_)}) {
+                                   PairToken(kEd, payload, *ed_), PairToken(kRs, payload, *rsa_)}) {
     const Result<Claims> claims = keys_->Verify(token, kNowMs);
     ASSERT_TRUE(claims.ok()) << claims.status().message();
     EXPECT_EQ(claims->uid, "alice");
@@ -163,11 +169,14 @@ TEST_F(JwtTest, RefusesNoneAndConfusedAlgorithms) {
     EXPECT_NE(ReasonOf(test::SigningInput(header, payload) + "."), "") << alg;
   }
   // The classic: an HMAC made with a public key's text, under that key's name.
-  for (const auto& [kid, pem] : {std::pair("e", ec_->PublicPem()), std::pair("r", rsa_->PublicPem())}) {
+  for (const auto& [kid, pem] : {std::pair("e", ec_->PublicPem()), std::pair("d", ed_->PublicPem()),
+                                std::pair("r", rsa_->PublicPem())}) {
     const std::string header = json{{"alg", "HS256"}, {"kid", kid}}.dump();
     EXPECT_EQ(ReasonOf(HmacToken(header, payload, pem)), "the algorithm is not the key's");
   }
   EXPECT_NE(ReasonOf(PairToken(R"({"alg":"ES256","kid":"r"})", payload, *ec_)), "");
+  EXPECT_NE(ReasonOf(PairToken(R"({"alg":"EdDSA","kid":"e"})", payload, *ed_)), "");
+  EXPECT_NE(ReasonOf(PairToken(R"({"alg":"ES256","kid":"d"})", payload, *ec_)), "");
   EXPECT_NE(ReasonOf(HmacToken(R"({"kid":"h"})", payload, kSecret)), "");
   EXPECT_NE(ReasonOf(HmacToken(R"({"alg":["HS256"],"kid":"h"})", payload, kSecret)), "");
   // Given twice, two parsers may each see another.
@@ -179,8 +188,9 @@ TEST_F(JwtTest, RefusesWrongSignatures) {
   const std::string payload = Claimed().dump();
   EXPECT_EQ(ReasonOf(HmacToken(kHs, payload, std::string(32, 'x'))), "bad signature");
   EXPECT_EQ(ReasonOf(PairToken(kEs, payload, KeyPair(KeyType::kEcP256))), "bad signature");
+  EXPECT_EQ(ReasonOf(PairToken(kEd, payload, KeyPair(KeyType::kEd25519))), "bad signature");
   EXPECT_EQ(ReasonOf(PairToken(kRs, payload, KeyPair(KeyType::kRsa2048))), "bad signature");
-  for (const std::string& header : {kHs, kEs, kRs}) {
+  for (const std::string& header : {kHs, kEs, kEd, kRs}) {
     const std::string input = test::SigningInput(header, payload);
     for (const size_t size : {0, 1, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1000}) {
       EXPECT_EQ(ReasonOf(input + "." + Base64UrlEncode(std::string(size, '\0'))), "bad signature");
@@ -196,7 +206,8 @@ TEST_F(JwtTest, RefusesWrongSignatures) {
 
 TEST_F(JwtTest, EveryBitOfATokenCounts) {
   const std::string payload = Claimed().dump();
-  for (const std::string& token : {HmacToken(kHs, payload, kSecret), PairToken(kEs, payload, *ec_)}) {
+  for (const std::string& token : {HmacToken(kHs, payload, kSecret), PairToken(kEs, payload, *ec_),
+                                   PairToken(kEd, payload, *ed_)}) {
     for (size_t i = 0; i < token.size(); ++i) {
       std::string changed = token;
       changed[i] = changed[i] == 'A' ? 'B' : 'A';

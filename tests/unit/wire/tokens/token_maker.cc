@@ -21,11 +21,16 @@ void Require(bool condition) {
 
 EVP_PKEY* Generate(KeyType type) {
   switch (type) {
-    case KeyType::kEcP256: return EVP_EC_gen("P-256");
-    case KeyType::kEcP384: return EVP_EC_gen("P-384");
-    case KeyType::kRsa2048: return EVP_RSA_gen(2048);
-    case KeyType::kRsa1024: return EVP_RSA_gen(1024);
-    case KeyType::kEd25519: return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+    case KeyType::kEcP256:
+      return EVP_EC_gen("P-256");
+    case KeyType::kEcP384:
+      return EVP_EC_gen("P-384");
+    case KeyType::kRsa2048:
+      return EVP_RSA_gen(2048);
+    case KeyType::kRsa1024:
+      return EVP_RSA_gen(1024);
+    case KeyType::kEd25519:
+      return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
   }
   return nullptr;
 }
@@ -47,11 +52,13 @@ std::string Joined(const std::string& der) {
 struct KeyPair::Impl {
   EVP_PKEY* key = nullptr;
   bool ec = false;
+  const EVP_MD* digest = EVP_sha256();
 };
 
 KeyPair::KeyPair(KeyType type) : impl_(std::make_unique<Impl>()) {
   impl_->key = Generate(type);
   impl_->ec = type == KeyType::kEcP256;
+  if (type == KeyType::kEd25519) impl_->digest = nullptr;  // it has its own
   Require(impl_->key != nullptr);
 }
 KeyPair::~KeyPair() { EVP_PKEY_free(impl_->key); }
@@ -68,7 +75,7 @@ std::string KeyPair::PublicPem() const {
 
 std::string KeyPair::Sign(std::string_view text) const {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  Require(EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, impl_->key) == 1);
+  Require(EVP_DigestSignInit(context, nullptr, impl_->digest, nullptr, impl_->key) == 1);
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   size_t size = 0;
   Require(EVP_DigestSign(context, nullptr, &size, bytes, text.size()) == 1);
