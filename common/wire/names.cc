@@ -81,6 +81,11 @@ std::string GroupChatId(std::string_view uid, std::string_view device,
   return id;
 }
 
+std::vector<std::string> ChatName::Members() const {
+  if (low == high) return {low};
+  return {low, high};
+}
+
 std::optional<ChatName> ParseChatId(std::string_view chat_id) {
   if (chat_id.starts_with("g:")) {
     const std::string_view digits = chat_id.substr(2);

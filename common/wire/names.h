@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nightjar {
 
@@ -28,6 +29,9 @@ std::string GroupChatId(std::string_view uid, std::string_view device, std::stri
 struct ChatName {
   bool direct = false;
   std::string low, high;  // members of a direct chat, low <= high; equal in a notepad
+
+  // Of a direct chat: low then high, or the one.
+  std::vector<std::string> Members() const;
 };
 // Nothing if `chat_id` is no well-formed chat id.
 std::optional<ChatName> ParseChatId(std::string_view chat_id);

@@ -23,9 +23,7 @@ SendLane* FindLane(Session& session, const std::string& chat) {
 
 std::vector<std::string> DirectMembers(const std::string& chat) {
   const std::optional<ChatName> name = ParseChatId(chat);
-  if (!name || !name->direct) return {};
-  if (name->low == name->high) return {name->low};
-  return {name->low, name->high};
+  return name && name->direct ? name->Members() : std::vector<std::string>{};
 }
 
 void Submit(State& s, SendJob job) {

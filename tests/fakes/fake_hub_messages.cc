@@ -74,12 +74,6 @@ SendReply Refuse(SendReply::Outcome outcome) {
   return reply;
 }
 
-// The members of a direct chat: low then high, or the one.
-std::vector<std::string> DirectMembers(const ChatName& name) {
-  if (name.low == name.high) return {name.low};
-  return {name.low, name.high};
-}
-
 }  // namespace
 
 Reply FakeHub::Do(const Send& c) {
@@ -102,7 +96,7 @@ Reply FakeHub::Do(const Send& c) {
   std::vector<std::string> recipients = c.members;
   size_t member_count = 0;
   if (name->direct) {
-    recipients = DirectMembers(*name);
+    recipients = name->Members();
     member_count = recipients.size();
     if (c.author != name->low && c.author != name->high) return Refuse(Outcome::kDenied);
   } else {

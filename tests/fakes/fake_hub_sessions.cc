@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/hub/keys.h"
 #include "nightjar/v1/hub.pb.h"
 #include "tests/fakes/fake_hub.h"
 
@@ -15,7 +16,7 @@ using fake::UserState;
 namespace {
 
 // Sessions are listed by broker id, so that a later incarnation finds those of an earlier one.
-std::string BrokerId(const BrokerName& broker) { return broker.substr(0, broker.find('#')); }
+std::string BrokerId(const BrokerName& broker) { return std::string(keys::BrokerId(broker)); }
 
 bool HoldsRoute(const UserState& user, const SessionRecord& record) {
   const auto it = user.devices.find(record.device);

@@ -21,10 +21,12 @@ const std::string kSecret(32, 's');
 
 std::shared_ptr<const KeySet> MakeKeys() {
   const test::KeyPair ec(test::KeyType::kEcP256);
+  const test::KeyPair ed(test::KeyType::kEd25519);
   const test::KeyPair rsa(test::KeyType::kRsa2048);
   const json file = {{"keys",
                       {{{"kid", "h"}, {"alg", "HS256"}, {"secret", Base64UrlEncode(kSecret)}},
                        {{"kid", "e"}, {"alg", "ES256"}, {"pem", ec.PublicPem()}},
+                       {{"kid", "d"}, {"alg", "EdDSA"}, {"pem", ed.PublicPem()}},
                        {{"kid", "r"}, {"alg", "RS256"}, {"pem", rsa.PublicPem()}}}}};
   auto keys = KeySet::Parse(file.dump(), "");
   FUZZ_CHECK(keys.ok());

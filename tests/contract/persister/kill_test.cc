@@ -1,13 +1,17 @@
-// The real persister process on a real Redis, killed in the middle of the load again and again: in the
-// end the store holds every journalled message once.
+// The real persister process on a real Redis, killed in the middle of the load again and again: in
+// the end the store holds every journalled message once.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -38,13 +42,20 @@ class Load {
     std::lock_guard lock(mutex_);
     return accepted_;
   }
-  uint64_t count() const { return count_; }
-  bool running() const { return running_; }
+  // Waits for so many more messages to be accepted; false: the load has ended before.
+  bool Wait(uint64_t more) {
+    std::unique_lock lock(mutex_);
+    const uint64_t until = count_ + more;
+    moved_.wait(lock, [&] { return count_ >= until || !running_; });
+    return count_ >= until;
+  }
 
  private:
   void Run() {
     SendAll();
+    std::lock_guard lock(mutex_);
     running_ = false;
+    moved_.notify_all();
   }
   void SendAll() {
     std::mt19937 random(3);
@@ -77,24 +88,28 @@ class Load {
       std::lock_guard lock(mutex_);
       accepted_[chat].insert(sent->msg_id);
       ++count_;
+      moved_.notify_all();
     }
   }
   hub::Hub& hub_;
   std::mutex mutex_;
   std::map<std::string, std::set<MsgId>> accepted_;
-  std::atomic<uint64_t> count_{0};
-  std::atomic<bool> stop_{false}, running_{true};
+  std::condition_variable moved_;
+  uint64_t count_ = 0;
+  bool running_ = true;
+  std::atomic<bool> stop_{false};
   std::thread thread_;
 };
 
 class Persister {
  public:
   Persister(const hub::RedisOptions& redis, const std::string& dir) {
-    const std::string ready = dir + "/ready";
+    const std::string ready = dir + "/ready";  // a pipe: what is written there can be waited for
     std::filesystem::remove(ready);
-    const std::string hub = redis.unix_path.empty()
-                                ? redis.host + ":" + std::to_string(redis.port)
-                                : "unix:" + redis.unix_path;
+    if (mkfifo(ready.c_str(), 0600) != 0) return;
+    const int pipe = open(ready.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const std::string hub = redis.unix_path.empty() ? redis.host + ":" + std::to_string(redis.port)
+                                                    : "unix:" + redis.unix_path;
     const std::string log = dir + "/log";
     const std::string store = dir + "/store";
     pid_ = fork();
@@ -105,14 +120,11 @@ class Persister {
             store.c_str(), "--ready-file", ready.c_str(), "--lease-ttl-ms", "300", nullptr);
       _exit(127);
     }
-    for (int i = 0; i < 3000 && !std::filesystem::exists(ready); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
-        pid_ = -1;
-        return;
-      }
-    }
-    ready_ = std::filesystem::exists(ready);
+    const int life = pidfd_open(pid_, 0);
+    pollfd ends[] = {{pipe, POLLIN, 0}, {life, POLLIN, 0}};
+    ready_ = poll(ends, 2, 60'000) > 0 && (ends[0].revents & POLLIN) != 0;
+    close(life);
+    close(pipe);
   }
   ~Persister() { End(SIGKILL); }
   bool ready() const { return ready_; }
@@ -154,16 +166,14 @@ TEST(PersisterKilled, EveryJournalledMessageIsStoredOnce) {
   for (int life = 0; life < 6; ++life) {
     Persister persister(redis.options(), temp.path());
     ASSERT_TRUE(persister.ready());
-    const uint64_t until = load.count() + 200 + random() % 1500;
-    while (load.count() < until && load.running()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    ASSERT_TRUE(load.Wait(200 + random() % 1500));  // wherever that finds it
     persister.End(SIGKILL);
   }
   Persister last(redis.options(), temp.path());
   ASSERT_TRUE(last.ready());
   load.Stop();
-  while (JournalSize(hub) > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+  while (JournalSize(hub) > 0) ASSERT_LT(std::chrono::steady_clock::now(), deadline);
   EXPECT_EQ(last.End(SIGTERM), 0) << "a clean end";
   hub.Stop();
 

@@ -17,6 +17,7 @@ namespace nightjar {
 namespace {
 
 constexpr int kBatch = 20;
+constexpr uint64_t kBegun = uint64_t{1} << 32;
 
 std::unique_ptr<RocksDbStore> MustOpen(const std::string& dir) {
   RocksDbStore::Options options;
@@ -41,12 +42,14 @@ std::vector<v1::JournalRecord> BatchOf(uint64_t n) {
   return batch;
 }
 
-// Runs in the child: puts batches from `from` on for ever, and writes each number to `out` when
-// Put has answered.
+// Runs in the child: puts batches from `from` on for ever, and writes each number to `out` before
+// Put is asked (as kBegun + number), and when it has answered.
 [[noreturn]] void PutForEver(const std::string& dir, uint64_t from, int out) {
   auto store = MustOpen(dir);
   if (!store) _exit(2);
   for (uint64_t n = from;; ++n) {
+    const uint64_t begun = kBegun + n;
+    if (write(out, &begun, sizeof begun) != sizeof begun) _exit(4);
     if (!store->Put(BatchOf(n)).ok()) _exit(3);
     if (write(out, &n, sizeof n) != sizeof n) _exit(4);
   }
@@ -76,12 +79,20 @@ TEST(StoreCrash, KilledInTheMiddleOfPut) {
     const pid_t pid = Start(dir, acknowledged + 1, ends[1]);
     close(ends[1]);
     const uint64_t until = acknowledged + 1 + random() % 200;
+    // Just after a Put was asked for, or just after one has answered: what follows is cut
+    // somewhere.
+    const uint64_t last = random() % 2 == 0 ? until : kBegun + until + 1;
     uint64_t n = 0;
-    while (acknowledged < until && read(ends[0], &n, sizeof n) == sizeof n) acknowledged = n;
-    // Anywhere within the writes that follow.
-    usleep(static_cast<useconds_t>(random() % 700));
+    const auto next = [&] {
+      if (read(ends[0], &n, sizeof n) != sizeof n) return false;
+      if (n < kBegun) acknowledged = n;
+      return true;
+    };
+    while (n != last && next()) {
+    }
     ASSERT_EQ(kill(pid, SIGKILL), 0);
-    while (read(ends[0], &n, sizeof n) == sizeof n) acknowledged = n;
+    while (next()) {
+    }
     close(ends[0]);
     int status = 0;
     ASSERT_EQ(waitpid(pid, &status, 0), pid);

@@ -110,5 +110,10 @@ TEST(Names, PartitionsAreStableAndEven) {
   }
 }
 
+TEST(ChatNames, OfDirectChatsSayWhoIsInThem) {
+  EXPECT_EQ(ParseChatId("d:alice:bob")->Members(), (std::vector<std::string>{"alice", "bob"}));
+  EXPECT_EQ(ParseChatId("d:bob:bob")->Members(), std::vector<std::string>{"bob"});
+}
+
 }  // namespace
 }  // namespace nightjar
