@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <type_traits>
 #include <vector>
 
@@ -82,8 +83,8 @@ void CutText(v1::Message& message, const Fitting& fit) {
   message.set_text(std::string(Prefix(text, fits)));
 }
 
-// Which chat, which message and which place in the inbox a frame is about is never given up:
-// without these it helps nobody, and a sequence without gaps would hide that.
+// Which chat, which message and which place in the inbox a frame is about is not given up: without
+// these it helps nobody, and a sequence without gaps would hide that. Well-formed ones always fit.
 bool IsIdentity(const FieldDescriptor* field) {
   static constexpr std::string_view kIdentities[] = {"chat_id", "msg_id", "request_id"};
   return std::find(std::begin(kIdentities), std::end(kIdentities), field->name()) !=
@@ -115,7 +116,7 @@ struct Longest {
 };
 
 // What EmptyFields empties, in this order.
-enum class Kind { kContent, kSpareNumber, kName };
+enum class Kind { kContent, kSpareNumber, kName, kIdentity };
 
 // The field of most bytes of this kind anywhere in `message`.
 void FindLongest(pb::Message* message, Kind kind, Longest& longest) {
@@ -136,7 +137,10 @@ void FindLongest(pb::Message* message, Kind kind, Longest& longest) {
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       FindLongest(reflection->MutableMessage(message, field), kind, longest);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
-      if (IsIdentity(field) || kind != (IsName(field) ? Kind::kName : Kind::kContent)) continue;
+      const Kind is = IsIdentity(field) ? Kind::kIdentity
+                      : IsName(field)   ? Kind::kName
+                                        : Kind::kContent;
+      if (is != kind) continue;
       longest.Offer(message, field, reflection->GetString(*message, field).size());
     } else if (kind == Kind::kSpareNumber && IsSpareNumber(field)) {
       longest.Offer(message, field, 1);
@@ -146,8 +150,10 @@ void FindLongest(pb::Message* message, Kind kind, Longest& longest) {
 
 // Empties fields inside `part`, which is inside the frame, until it fits. False if that is not
 // enough.
-bool EmptyFields(pb::Message& part, Fitting& fit) {
-  for (const Kind kind : {Kind::kContent, Kind::kSpareNumber, Kind::kName}) {
+bool EmptyFields(pb::Message& part, Fitting& fit,
+                 std::initializer_list<Kind> kinds = {Kind::kContent, Kind::kSpareNumber,
+                                                      Kind::kName}) {
+  for (const Kind kind : kinds) {
     while (!fit.Fits()) {
       Longest longest;
       FindLongest(&part, kind, longest);
@@ -304,9 +310,10 @@ void FitBody(Fitting& fit) {
   const FieldDescriptor* body = reflection->GetOneofFieldDescriptor(
       frame, v1::ServerFrame::descriptor()->FindOneofByName("body"));
   if (body == nullptr) return;
-  if (!EmptyFields(*reflection->MutableMessage(&frame, body), fit)) {
-    frame.clear_body();  // not reached by frames of this protocol; the bound holds all the same
-  }
+  pb::Message& inside = *reflection->MutableMessage(&frame, body);
+  if (EmptyFields(inside, fit)) return;
+  // Not reached by frames of this protocol; the bound holds all the same.
+  if (!EmptyFields(inside, fit, {Kind::kIdentity})) frame.clear_body();
 }
 
 }  // namespace
