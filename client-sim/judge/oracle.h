@@ -30,6 +30,7 @@ using DeviceId = uint32_t;
 struct OracleOptions {
   // -- presence (G6); judged only for users whose presence somebody was shown
   // ----------------------
+  bool presence = true;
   int64_t online_after_ms = 3'000;   // of steady connection
   int64_t offline_after_ms = 5'000;  // after the last device is gone
   int64_t broker_gone_ms = 15'000;   // the longest that a dead broker's users may stay online

@@ -20,8 +20,9 @@ struct Demo::Person {
   std::vector<std::string> missed;
 };
 
-Demo::Demo(Script script, uint64_t seed, const MakeLink& make_link, Terminal* terminal)
-    : script_(std::move(script)), terminal_(terminal) {
+Demo::Demo(Script script, uint64_t seed, const MakeLink& make_link, Terminal* terminal,
+           OracleOptions judge)
+    : script_(std::move(script)), terminal_(terminal), oracle_(judge) {
   for (const auto& uid : script_.people) {
     people_.push_back(std::make_unique<Person>(uid, make_link(uid, "phone"), ++seed));
     people_.back()->judged_as = oracle_.Expect(uid, "phone");

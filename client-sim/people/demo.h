@@ -25,7 +25,8 @@ class Demo {
 
   using MakeLink =
       std::function<std::unique_ptr<Link>(const std::string& uid, const std::string& device)>;
-  Demo(Script script, uint64_t seed, const MakeLink& make_link, Terminal* terminal);
+  Demo(Script script, uint64_t seed, const MakeLink& make_link, Terminal* terminal,
+       OracleOptions judge = {});
   ~Demo();
 
   void Step(Now now);

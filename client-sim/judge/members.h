@@ -1,0 +1,60 @@
+// Who was in a chat when, as far as the changes that devices were told say.
+//
+// Plain value; one owner.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace nightjar::client::judge {
+
+enum class Owed : uint8_t {
+  kNo,     // no member: seeing it in the inbox breaks G10
+  kMaybe,  // both is right
+  kYes,
+};
+
+// The comings and goings of one user in one chat. Changes may be learned in any order.
+class Membership {
+ public:
+  // In the chat from the beginning, for good (direct chats).
+  void Always() { moves_ = {{0, true, false}}; }
+  // In the chat at this point, since when is not known. Only where nothing else is.
+  void Present(uint64_t msg_id) {
+    if (moves_.empty()) moves_ = {{msg_id, true, true}};
+  }
+  // True if it was not known.
+  bool Moved(uint64_t msg_id, bool in) {
+    auto at = moves_.begin();
+    while (at != moves_.end() && at->msg_id < msg_id) ++at;
+    if (at != moves_.end() && at->msg_id == msg_id && at->in == in) return false;
+    moves_.insert(at, {msg_id, in, false});
+    return true;
+  }
+  bool known() const { return !moves_.empty(); }
+  bool in_now() const { return !moves_.empty() && moves_.back().in; }
+
+  // Whether the entry with this id is for this user. The removal itself is told to the removed
+  // one. Who comes back while the fan-out still runs counts as never gone: what was written in
+  // between may come.
+  Owed Of(uint64_t msg_id) const {
+    if (moves_.empty()) return Owed::kMaybe;
+    if (msg_id < moves_.front().msg_id) {
+      return moves_.front().in && !moves_.front().vague ? Owed::kNo : Owed::kMaybe;
+    }
+    size_t last = 0;
+    while (last + 1 < moves_.size() && moves_[last + 1].msg_id <= msg_id) ++last;
+    if (moves_[last].in || moves_[last].msg_id == msg_id) return Owed::kYes;
+    return last + 1 < moves_.size() ? Owed::kMaybe : Owed::kNo;
+  }
+
+ private:
+  struct Move {
+    uint64_t msg_id;
+    bool in;
+    bool vague;  // was in before already, for who knows how long
+  };
+  std::vector<Move> moves_;  // by id
+};
+
+}  // namespace nightjar::client::judge
