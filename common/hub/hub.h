@@ -99,7 +99,10 @@ struct ChatRecord {
 };
 
 // Who was a member when: joined <= id <= left. left = 0: still is. left is the removal's own id.
-// Who comes back while a fan-out task of the chat is open keeps the joined from before.
+// Who comes back while a fan-out task of the chat is open keeps the joined from before. Who left more than
+// kLeftKeptMs ago (long enough for what was said before to be acknowledged, and marked as delivered) is
+// forgotten, marks too, by the next change of the chat with no task of it open.
+inline constexpr int64_t kLeftKeptMs = int64_t{24} * 3600 * 1000;
 struct Member {
   std::string uid;
   MsgId joined = 0;
@@ -358,7 +361,8 @@ struct PutMute {
 
 enum class Role { kFanOut, kPersist, kNotify };
 
-// Take or renew the leases of partitions. Tokens are never reused; a renewal keeps its token.
+// Take or renew the leases of partitions. Tokens are never reused, not even by a hub that has lost its
+// data; a renewal keeps its token. A restart of Redis ends all leases.
 struct Lease {
   Role role = Role::kFanOut;
   std::string owner;                 // unique per process life
@@ -395,8 +399,8 @@ struct ReadLogReply {
 };
 
 // Drop a log's elements below the absolute position `upto`. Nothing happens for a partition whose
-// lease (of kPersist for the journal, kFanOut for tasks) does not hold this token; repeated, a trim
-// does nothing.
+// lease (of kPersist for the journal, kFanOut for tasks) does not hold this token, or whose log ends
+// before `upto`; repeated, a trim does nothing.
 struct TrimLog {
   Log log = Log::kJournal;
   struct Upto {
@@ -407,7 +411,9 @@ struct TrimLog {
   std::vector<Upto> partitions;
 };
 struct TrimLogReply {
-  std::vector<bool> held;            // in the order asked: the token was right
+  // In the order asked. False: nothing was dropped; the caller has lost the lease, or has read a log that
+  // is no more, and begins anew with a new lease.
+  std::vector<bool> held;
   friend bool operator==(const TrimLogReply&, const TrimLogReply&) = default;
 };
 
@@ -424,6 +430,8 @@ struct Info {};
 struct InfoReply {
   uint64_t layout = 0;
   uint32_t partitions = 0;
+  // Seqs are of an epoch. It comes from the clock when the hub is set up (seconds since 2025, at least 1)
+  // and is raised by a rebuild; a hub that has lost its data is set up with another one than before.
   uint64_t epoch = 0;
   friend bool operator==(const InfoReply&, const InfoReply&) = default;
 };

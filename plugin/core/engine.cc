@@ -327,7 +327,7 @@ struct OnReply {
   void operator()(PendingHeads& pending) const {
     for (const sweep::Finding& finding : sweep::OnHeads(s, pending, reply)) {
       Session& session = *s.directory.Find(finding.session);
-      if (finding.epoch_changed) {
+      if (finding.anew) {
         login::Again(s, session);
       } else {
         deliver::SawHead(s, session, finding.head);

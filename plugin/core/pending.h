@@ -44,8 +44,13 @@ struct PendingAck {
   std::vector<MarkWork> marks;
 };
 struct PendingHeads {
-  std::vector<std::pair<SessionId, uint32_t>> sessions;  // with their generations
-  bool sweep = false;                                    // part of the sweep over all sessions
+  struct Asked {
+    SessionId session = 0;
+    uint32_t generation = 0;
+    uint64_t head = 0;  // as known when the hub was asked
+  };
+  std::vector<Asked> sessions;
+  bool sweep = false;  // part of the sweep over all sessions
 };
 struct PendingSetPresence {
   hub::SetPresence call;

@@ -1,5 +1,7 @@
 #include "plugin/core/sweep.h"
 
+#include <set>
+
 #include "plugin/core/tell.h"
 
 namespace nightjar::core::sweep {
@@ -11,15 +13,15 @@ constexpr int64_t kAgainMs = 1000;
 void AskHeads(State& s, PendingHeads pending) {
   if (pending.sessions.empty()) return;
   hub::Heads call;
-  for (const auto& [id, generation] : pending.sessions) {
-    call.uids.push_back(*s.directory.Find(id)->user->uid);
+  for (const auto& asked : pending.sessions) {
+    call.uids.push_back(*s.directory.Find(asked.session)->user->uid);
   }
   Ask(s, std::move(call), std::move(pending));
 }
 
 void Note(PendingHeads& pending, const Session* session) {
   if (session == nullptr || !session->inbox || !session->inbox->live || session->replaced) return;
-  pending.sessions.emplace_back(session->id, session->inbox->generation);
+  pending.sessions.push_back({session->id, session->inbox->generation, session->inbox->head});
 }
 
 void Step(State& s) {
@@ -40,7 +42,17 @@ void Step(State& s) {
   }
 }
 
+// A hub that was set up anew knows no tails; telling one that knows does no harm.
+void TellTails(State& s) {
+  std::set<std::string> uids;
+  for (const auto& [id, session] : s.directory.all()) {
+    if (session.user->tails > 0) uids.insert(*session.user->uid);
+  }
+  for (const std::string& uid : uids) Ask(s, hub::Tail{uid, s.broker, 1}, PendingTail{uid});
+}
+
 void Line(State& s) {
+  TellTails(s);
   s.sweep.running = true;
   s.sweep.line.clear();
   for (const auto& [id, session] : s.directory.all()) {
@@ -76,19 +88,21 @@ std::vector<Finding> OnHeads(State& s, const PendingHeads& pending, hub::Reply& 
     if (!pending.sweep) {
       All(s);
     } else {  // these and the rest, after a while
-      for (const auto& [id, generation] : pending.sessions) s.sweep.line.push_back(id);
+      for (const auto& asked : pending.sessions) s.sweep.line.push_back(asked.session);
       s.timers.Add(s.now.mono_ms + kAgainMs, TimerKind::kSweep, 1);
     }
     return {};
   }
   std::vector<Finding> findings;
   for (size_t i = 0; i < pending.sessions.size(); ++i) {
-    const auto& [id, generation] = pending.sessions[i];
-    const Session* session = s.directory.Find(id);
-    if (session == nullptr || !session->inbox || session->inbox->generation != generation) continue;
+    const auto& asked = pending.sessions[i];
+    const Session* session = s.directory.Find(asked.session);
+    if (session == nullptr || !session->inbox) continue;
     const Inbox& in = *session->inbox;
-    const bool other = heads->epoch != in.epoch;
-    if (other || heads->heads[i] > in.head) findings.push_back({id, heads->heads[i], other});
+    if (in.generation != asked.generation) continue;
+    const uint64_t head = heads->heads[i];
+    const bool anew = heads->epoch != in.epoch || head < asked.head;
+    if (anew || head > in.head) findings.push_back({asked.session, head, anew});
   }
   if (pending.sweep) Step(s);
   return findings;

@@ -1,13 +1,14 @@
 // Stage: whatever may have been lost between hub and broker is made good by comparing, for each
 // device, where its user's inbox ends with what the device was sent. In paced batches: one call
-// under way at a time.
+// under way at a time. A hub that knows less than it said before has lost data: its inboxes count as
+// of another epoch.
 #pragma once
 
 #include "plugin/core/state.h"
 
 namespace nightjar::core::sweep {
 
-// Compare all devices (again, if a sweep is running).
+// Compare all devices (again, if a sweep is running), and tell the hub of the tails once more.
 void All(State& s);
 // Compare these users' devices now.
 void Some(State& s, const std::vector<std::string>& uids);
@@ -15,7 +16,7 @@ void Some(State& s, const std::vector<std::string>& uids);
 struct Finding {
   SessionId session = 0;
   uint64_t head = 0;
-  bool epoch_changed = false;
+  bool anew = false;  // its numbers began anew: log in again, and `sync` with it
 };
 // What differs, for the engine to act on.
 std::vector<Finding> OnHeads(State& s, const PendingHeads& pending, hub::Reply& reply);

@@ -41,6 +41,15 @@ bool UserState::ReachedThrough(const BrokerName& broker) const {
 FakeHub::FakeHub(FakeHubOptions options)
     : CallQueue([this](const Call& call) { return Execute(call); }), options_(std::move(options)) {
   assert(options_.clock);
+  LoseEverything();
+}
+
+void FakeHub::LoseEverything() {
+  constexpr int64_t kEpochFromS = 1'735'689'600;  // 2025; as in common/hub/functions/info.lua
+  const uint64_t before = state_.epoch;
+  state_ = {};
+  const int64_t seconds = Clock() / 1000 - kEpochFromS;
+  state_.epoch = std::max<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(seconds, 0)), before + 1);
 }
 
 Reply FakeHub::Execute(const Call& call) {

@@ -42,6 +42,8 @@ class FakeHub : public CallQueue {
 
   // A new epoch, as after a rebuild: what is remembered stays as it is.
   void RaiseEpoch() { ++state_.epoch; }
+  // Everything is lost and the hub is set up anew, with an epoch that was not there before.
+  void LoseEverything();
 
  private:
   // fake_hub_messages.cc

@@ -31,6 +31,15 @@ bool IsGroup(const std::string& chat) {
   return name && !name->direct;
 }
 
+void ForgetWhoLeft(ChatState& chat, int64_t before_ms) {
+  std::erase_if(chat.members, [&](const auto& row) {
+    const Member& member = row.second;
+    if (member.left == 0 || MsgIdMs(member.left) >= before_ms) return false;
+    chat.delivered.erase(row.first);
+    return true;
+  });
+}
+
 ChangeReply Refuse(ChangeReply::Outcome outcome) {
   ChangeReply reply;
   reply.outcome = outcome;
@@ -92,6 +101,7 @@ Reply FakeHub::Do(const UpdateChat& c) {
   chat->last = id;
   chat->version += 1;
   if (c.title) chat->title = *c.title;
+  if (!open) ForgetWhoLeft(*chat, Clock() - kLeftKeptMs);
   for (const auto& uid : c.remove) chat->members[uid].left = id;
   for (const auto& uid : c.add) {
     // Who comes back while a task is open never left, as far as it is concerned.

@@ -95,7 +95,7 @@ struct PartitionState {
 };
 
 struct HubState {
-  uint64_t epoch = 1;
+  uint64_t epoch = 0;
   std::map<std::string, ChatState> chats;
   std::map<std::string, UserState> users;
   std::map<uint32_t, PartitionState> partitions;

@@ -60,7 +60,9 @@ Reply FakeHub::Do(const Lease& c) {
       lease.owner.clear();
       reply.tokens.push_back(0);
     } else {
-      if (!held) ++lease.counter;
+      if (!held) {
+        lease.counter = std::max(lease.counter + 1, static_cast<uint64_t>(Clock()));
+      }
       lease.owner = c.owner;
       lease.until = Clock() + c.ttl_ms;
       reply.tokens.push_back(lease.counter);
@@ -99,10 +101,11 @@ Reply FakeHub::Do(const TrimLog& c) {
   for (const auto& trim : c.partitions) {
     PartitionState& partition = state_.partitions[trim.partition];
     const LeaseState& lease = partition.leases[role];
-    const bool held = Held(lease, Clock()) && lease.counter == trim.token;
+    LogState& log = LogOf(partition, c.log);
+    const bool held =
+        Held(lease, Clock()) && lease.counter == trim.token && trim.upto <= log.end();
     reply.held.push_back(held);
     if (!held) continue;
-    LogState& log = LogOf(partition, c.log);
     for (; log.base < trim.upto && !log.records.empty(); ++log.base) log.records.pop_front();
   }
   return reply;

@@ -32,7 +32,7 @@ def test_asking_by_hand(stack, user, version):
     done = tools.mosquitto_rr(stack, bob, "laptop", "chat/req", f"json/inbox/{bob}",
                               '{"requestId":"1","whoami":{}}', version=version)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[0])["sync"]["epoch"] == "1"
+    assert json.loads(done.stdout.splitlines()[0])["sync"]["epoch"].isdigit()
 
 
 def test_mosquitto_sub_as_a_device(stack, user):

@@ -40,7 +40,8 @@ end
 local function ack(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[2], argv[3]
   local seq = tonumber(argv[5])
-  if call('HGET', K_HUB, 'epoch') ~= argv[4] then return {2} end
+  local epoch = call('HGET', K_HUB, 'epoch')
+  if epoch ~= argv[4] then return epoch and {2} or other_hub() end
   local u = call('HMGET', user, 'base', 'dv', 'owed', 'a:' .. device)
   local had = tonumber(u[4] or nil)
   if not had then return {3} end

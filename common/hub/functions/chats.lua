@@ -3,7 +3,10 @@
 -- members:{p}:<chat>: uid -> joined (8 bytes), left (8 bytes, zeros: still a member), and the uid's
 -- partition in decimal, so that update can reach the inboxes of members that the caller did not name.
 -- chat:{p}:<chat>: "title", "at" (created, ms), "by", "last" (id), "ver", "n" (members), "te" (absolute
--- end of its last task), direct chats also "first" (id) and "d:<uid>" (delivered marks).
+-- end of its last task), "lf" (an id not above the first `left` in members), direct chats also "first" (id)
+-- and "d:<uid>" (delivered marks).
+
+local LEFT_KEPT_MS = 24 * 3600 * 1000  -- kLeftKeptMs in hub.h
 
 local function chat_record(chat_key, reply)
   local c = call('HMGET', chat_key, 'title', 'at', 'by', 'last', 'ver', 'n')
@@ -55,6 +58,7 @@ end
 local function create_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
   if call('EXISTS', p.key) == 1 then return chat_record(p.key, {1, '', 0}) end
+  if not hub_there() then return other_hub() end
   local nparts = tonumber(argv[10])
   local first = 11 + nparts
   local count = (#argv - first + 1) / 2
@@ -104,6 +108,25 @@ local function joined_at(members, uid, open, id)
   return row and string.sub(row, 1, 8) or id
 end
 
+-- Drops the rows and marks of those who left more than a day ago. Not while a task of the chat is open:
+-- these rows say who is to get its entry. `first` is the chat's "lf"; returns it as it is after this.
+local function members_prune(tail, first, open, now)
+  local before = now - LEFT_KEPT_MS
+  if open or not first or id_ms(first) >= before then return first end
+  first = false
+  local rows = call('HGETALL', K_MEMBERS .. tail)
+  for i = 1, #rows, 2 do
+    local left = string.sub(rows[i + 1], 9, 16)
+    if left ~= NO_ID and id_ms(left) < before then
+      call('HDEL', K_MEMBERS .. tail, rows[i])
+      call('HDEL', K_DELIVERED .. tail, rows[i])
+    elseif left ~= NO_ID and (not first or id_below(left, first)) then
+      first = left
+    end
+  end
+  return first
+end
+
 -- nj_update: change a group's title and members.
 -- KEYS 1 chat:{p}:<chat>
 -- ARGV 1 chat's tail 2 "p}" 3 chat 4 by 5 version 6 "t" if a title follows, else "" 7 title
@@ -113,8 +136,10 @@ end
 local function update_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
   local members = K_MEMBERS .. argv[1]
-  if not member_present(call('HGET', members, argv[4])) then return {3} end
-  local c = call('HMGET', p.key, 'ver', 'n', 'last', 'te')
+  if not member_present(call('HGET', members, argv[4])) then
+    return hub_there() and {3} or other_hub()
+  end
+  local c = call('HMGET', p.key, 'ver', 'n', 'last', 'te', 'lf')
   if c[1] ~= argv[5] then return chat_record(p.key, {2, '', 0}) end
   local nparts, nadd, nremove = tonumber(argv[12]), tonumber(argv[13]), tonumber(argv[14])
   local count = c[2] + nadd - nremove
@@ -125,6 +150,13 @@ local function update_chat(keys, argv)
   local now = now_ms()
   local id = next_id(c[3], tonumber(argv[8]), now)
   local at = 15 + nparts
+  local first = members_prune(argv[1], c[5], open, now)
+  if not first and nremove > 0 then first = id end
+  if first then
+    if first ~= c[5] then call('HSET', p.key, 'lf', first) end
+  elseif c[5] then
+    call('HDEL', p.key, 'lf')
+  end
   for i = at, at + 2 * nadd - 1, 2 do
     call('HSET', members, argv[i], joined_at(members, argv[i], open, id) .. NO_ID .. argv[i + 1])
   end

@@ -8,6 +8,16 @@ local function bind()
   call, pack_bytes, unpack_bytes = redis.call, struct.pack, struct.unpack
 end
 
+-- The answer of what finds no key `hub`, or another epoch than the caller's connection was greeted with:
+-- Redis has lost its data, or somebody has set it up anew. The caller connects again and is greeted.
+local function other_hub()
+  return redis.error_reply('NOHUB this is not the hub that the connection was greeted by')
+end
+
+local function hub_there()
+  return call('EXISTS', K_HUB) == 1
+end
+
 -- flag: 'no-writes' reads only; 'allow-oom' frees room, and so works at maxmemory too.
 local function register(name, callback, flag)
   redis.register_function{

@@ -26,7 +26,9 @@ end
 
 -- nj_heads: KEYS 1 user:{p}:<first uid>  ARGV the users' tails  Reply {epoch, head, head, ...}
 local function heads(keys, argv)
-  local reply = {call('HGET', K_HUB, 'epoch')}
+  local epoch = call('HGET', K_HUB, 'epoch')
+  if not epoch then return other_hub() end
+  local reply = {epoch}
   for i = 1, #argv do
     reply[i + 1] = (call('HGET', K_USER .. argv[i], 'base') or 0) + call('LLEN', K_INBOX .. argv[i])
   end
@@ -35,8 +37,10 @@ end
 
 -- nj_device: KEYS 1 user:{p}:<uid>  ARGV 1 user's tail 2 device  Reply {epoch, head, acked}
 local function device(keys, argv)
+  local epoch = call('HGET', K_HUB, 'epoch')
+  if not epoch then return other_hub() end
   local u = call('HMGET', keys[1], 'base', 'a:' .. argv[2])
-  return {call('HGET', K_HUB, 'epoch'), (u[1] or 0) + call('LLEN', K_INBOX .. argv[1]), u[2] or 0}
+  return {epoch, (u[1] or 0) + call('LLEN', K_INBOX .. argv[1]), u[2] or 0}
 end
 
 register('nj_inbox', read_inbox, 'no-writes')

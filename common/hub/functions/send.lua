@@ -69,7 +69,7 @@ end
 
 -- Steps 2 to 4 for groups: nil if the send may go on, else the refusal.
 local function send_check_group(argv, version, count, author_at)
-  if not version then return {3} end
+  if not version then return hub_there() and {3} or other_hub() end
   if version ~= argv[11] or count > INLINE_MEMBERS or author_at == 0 then
     if not member_present(call('HGET', K_MEMBERS .. argv[10], argv[3])) then return {3} end
   end
@@ -104,6 +104,8 @@ local function send(keys, argv)
   local by_task, at = false, 10
   if direct then
     if author_at == 0 then return {3} end
+    -- Who sends into a chat that is there needs no look: it went with the hub.
+    if not last and not hub_there() then return other_hub() end
   else
     local count = tonumber(chat[6])
     refusal = send_check_group(argv, chat[5], count, author_at)

@@ -102,6 +102,8 @@ end
 -- Reply {epoch, start, head, resync 0/1, previous route or '', online 0/1}
 local function login(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[3], argv[4]
+  local epoch = call('HGET', K_HUB, 'epoch')
+  if not epoch then return other_hub() end
   local now = now_ms()
   local u = call('HMGET', user, 'base', 'dv', 'tl', 'on', 'name', 'email', 'a:' .. device,
     'r:' .. device)
@@ -124,7 +126,7 @@ local function login(keys, argv)
   user_named(user, argv[2], uid, u[5], u[6], argv[8], argv[9], now)
   local previous = u[8]
   if not previous or previous == route then previous = '' end
-  return {call('HGET', K_HUB, 'epoch'), start, head, resync, previous, u[4] and 1 or 0}
+  return {epoch, start, head, resync, previous, u[4] and 1 or 0}
 end
 
 -- nj_logout: a session is over.

@@ -346,7 +346,8 @@ struct Encoder::Visitor {
     c.Function("nj_lease", PartKey(lease.partitions.front()))
         .Arg(keys::RoleName(lease.role))
         .Arg(lease.owner)
-        .Arg(lease.ttl_ms);
+        .Arg(lease.ttl_ms)
+        .Arg(encoder.epoch_);
     for (const uint32_t p : lease.partitions) c.Arg(keys::PartitionTail(p));
     return std::nullopt;
   }

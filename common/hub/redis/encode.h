@@ -14,8 +14,12 @@ namespace nightjar::hub {
 // Threads: one owner.
 class Encoder {
  public:
-  Encoder(uint32_t partitions, uint64_t journal_max, uint64_t tasks_max)
-      : partitions_(partitions), journal_max_(journal_max), tasks_max_(tasks_max) {}
+  // `epoch`: of the hub that greeted the connection.
+  Encoder(uint32_t partitions, uint64_t epoch, uint64_t journal_max, uint64_t tasks_max)
+      : partitions_(partitions),
+        epoch_(epoch),
+        journal_max_(journal_max),
+        tasks_max_(tasks_max) {}
 
   // Appends the command to `out`. Or the reply, if none needs to be asked for: a malformed call
   // (kInternal), a chat that cannot exist, an empty list.
@@ -24,7 +28,7 @@ class Encoder {
  private:
   struct Visitor;
   const uint32_t partitions_;
-  const uint64_t journal_max_, tasks_max_;
+  const uint64_t epoch_, journal_max_, tasks_max_;
   CommandWriter command_;
 };
 

@@ -52,14 +52,20 @@ bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
 
 }  // namespace
 
-Greeting::Greeting(const RedisOptions& options)
-    : options_(options), library_(options.library.empty() ? LibraryText() : options.library) {
+Greeting::Greeting(const RedisOptions& options, LastLink last)
+    : options_(options),
+      library_(options.library.empty() ? LibraryText() : options.library),
+      last_(std::move(last)) {
   Skip();
 }
 
 void Greeting::Skip() {
-  if (step_ == Step::kAuth && options_.password.empty()) step_ = Step::kSelect;
-  if (step_ == Step::kSelect && options_.db == 0) step_ = Step::kServer;
+  if (step_ == Step::kAuth && options_.password.empty()) step_ = Step::kServer;
+  // Numbers of another server's life name other people's connections.
+  if (step_ == Step::kKillLast && (last_.client_id == 0 || last_.run_id != link_.run_id)) {
+    step_ = Step::kClientId;
+  }
+  if (step_ == Step::kSelect && options_.db == 0) step_ = Step::kConfig;
 }
 
 std::string Greeting::Next() const {
@@ -70,11 +76,17 @@ std::string Greeting::Next() const {
       if (!options_.user.empty()) c.Arg(options_.user);
       c.Arg(options_.password);
       break;
-    case Step::kSelect:
-      c.Arg("SELECT").Arg(int64_t{options_.db});
-      break;
     case Step::kServer:
       c.Arg("INFO").Arg("server");
+      break;
+    case Step::kKillLast:
+      c.Arg("CLIENT").Arg("KILL").Arg("ID").Arg(last_.client_id);
+      break;
+    case Step::kClientId:
+      c.Arg("CLIENT").Arg("ID");
+      break;
+    case Step::kSelect:
+      c.Arg("SELECT").Arg(int64_t{options_.db});
       break;
     case Step::kConfig:
       c.Arg("CONFIG").Arg("GET").Arg("maxmemory-policy").Arg("appendonly").Arg("appendfsync");
@@ -87,7 +99,10 @@ std::string Greeting::Next() const {
       c.Arg("FUNCTION").Arg("LOAD").Arg("REPLACE").Arg(library_);
       break;
     case Step::kSetup:
-      c.Function("nj_setup", keys::kHub).Arg(kLayoutVersion).Arg(uint64_t{options_.partitions});
+      c.Function("nj_setup", keys::kHub)
+          .Arg(kLayoutVersion)
+          .Arg(uint64_t{options_.partitions})
+          .Arg(last_.epoch);
       break;
     case Step::kDone:
       break;
@@ -102,15 +117,27 @@ Status Greeting::Take(const redisReply& reply) {
   switch (step_) {
     case Step::kAuth:
       if (error) return {Code::kUnauthenticated, "Redis refused the password: " + std::string(Text(reply))};
+      step_ = Step::kServer;
+      return {};
+    case Step::kServer:
+      return TakeServer(reply);
+    case Step::kKillLast:
+      if (error) WarnOfLast(reply);
+      step_ = Step::kClientId;
+      return {};
+    case Step::kClientId:
+      if (reply.type == REDIS_REPLY_INTEGER) {
+        link_.client_id = static_cast<uint64_t>(reply.integer);
+      } else {
+        WarnOfLast(reply);
+      }
       step_ = Step::kSelect;
       Skip();
       return {};
     case Step::kSelect:
       if (error) return Unexpected("SELECT", reply);
-      step_ = Step::kServer;
+      step_ = Step::kConfig;
       return {};
-    case Step::kServer:
-      return TakeServer(reply);
     case Step::kConfig:
       TakeConfig(reply);
       step_ = Step::kVersion;
@@ -142,8 +169,16 @@ Status Greeting::TakeServer(const redisReply& reply) {
                                            " is too old: 7.0 or newer is needed (functions)"};
   }
   result_.server_version = version;
-  step_ = Step::kConfig;
+  link_.run_id = InfoField(Text(reply), "run_id");
+  step_ = Step::kKillLast;
+  Skip();
   return {};
+}
+
+void Greeting::WarnOfLast(const redisReply& reply) {
+  result_.warnings.push_back(
+      "Redis does not let connections be told apart and ended (CLIENT ID, CLIENT KILL): what a "
+      "stalled one still holds may run late: " + std::string(Text(reply)));
 }
 
 void Greeting::TakeConfig(const redisReply& reply) {
@@ -205,6 +240,7 @@ Status Greeting::TakeSetup(const redisReply& reply) {
   if (result_.info.partitions == 0 || result_.info.epoch == 0) {
     return {Code::kInternal, "the key `hub` is damaged: no partitions or no epoch"};
   }
+  link_.epoch = result_.info.epoch;
   step_ = Step::kDone;
   return {};
 }

@@ -1,6 +1,10 @@
 // What is said on a new connection before it carries calls: who we are, what the server is, whether
 // Accepted would be durable there, the functions, the hub's own record.
 //
+// The connection before this one is ended by the server before any call is repeated: what lies unread in
+// its socket (the server stood still, or the network held it up) would else run after the repeats, and an
+// old Login could bring back a route.
+//
 // A state machine without I/O: the caller sends Next() and hands the reply to Take(). Threads: one owner.
 #pragma once
 
@@ -15,9 +19,16 @@
 
 namespace nightjar::hub {
 
+// What is remembered of the last connection that came up, for the greeting of the next one.
+struct LastLink {
+  std::string run_id;      // of the server; another after every restart
+  uint64_t client_id = 0;  // the connection's, as that server numbers them; 0: not known
+  uint64_t epoch = 0;      // of the hub; 0: not known
+};
+
 class Greeting {
  public:
-  explicit Greeting(const RedisOptions& options);
+  Greeting(const RedisOptions& options, LastLink last);
 
   bool done() const { return step_ == Step::kDone; }
   // The next command, complete. REQUIRES: !done().
@@ -26,18 +37,25 @@ class Greeting {
   Status Take(const redisReply& reply);
 
   const ProbeResult& result() const { return result_; }
+  // Of this connection. REQUIRES: done().
+  const LastLink& link() const { return link_; }
 
  private:
-  enum class Step { kAuth, kSelect, kServer, kConfig, kVersion, kLoad, kSetup, kDone };
+  enum class Step {
+    kAuth, kServer, kKillLast, kClientId, kSelect, kConfig, kVersion, kLoad, kSetup, kDone
+  };
 
   void Skip();  // steps that the options leave out
   Status TakeServer(const redisReply& reply);
+  void WarnOfLast(const redisReply& reply);
   void TakeConfig(const redisReply& reply);
   Status TakeVersion(const redisReply& reply);
   Status TakeSetup(const redisReply& reply);
 
   const RedisOptions& options_;
   const std::string library_;
+  const LastLink last_;
+  LastLink link_;
   Step step_ = Step::kAuth;
   ProbeResult result_;
 };

@@ -30,7 +30,7 @@ Status Link::Open(int64_t now_ms) {
     Close();
     return status;
   }
-  greeting_ = std::make_unique<Greeting>(options_);
+  greeting_ = std::make_unique<Greeting>(options_, last_);
   state_ = State::kConnecting;
   opened_ms_ = heard_ms_ = now_ms;
   return {};
@@ -101,6 +101,7 @@ Status Link::OnEvents(short revents, int64_t now_ms,
 Status Link::Greet(const redisReply& reply) {
   if (Status status = greeting_->Take(reply); !status.ok()) return status;
   if (greeting_->done()) {
+    last_ = greeting_->link();
     state_ = State::kUp;
     return {};
   }

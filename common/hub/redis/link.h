@@ -54,6 +54,7 @@ class Link {
   State state_ = State::kClosed;
   std::unique_ptr<redisContext, FreeContext> context_;
   std::unique_ptr<Greeting> greeting_;
+  LastLink last_;
   bool unwritten_ = false;
   int64_t opened_ms_ = 0, heard_ms_ = 0;
 };

@@ -171,7 +171,8 @@ void RedisHub::State::OpenIfDue() {
 void RedisHub::State::LinkUp() {
   const ProbeResult& greeted = link.greeted();
   backoff.Reset();
-  encoder.emplace(greeted.info.partitions, options.journal_max, options.tasks_max);
+  encoder.emplace(greeted.info.partitions, greeted.info.epoch, options.journal_max,
+                  options.tasks_max);
   connects.fetch_add(1, std::memory_order_relaxed);
   told_down = false;
   if (on_status) {

@@ -3,7 +3,8 @@
 // Submit puts calls into a bounded queue; the hub's thread encodes everything that is queued, writes it
 // at once, and answers in the order of the replies. When the connection breaks, what was under way is
 // repeated after the reconnect in its old order, before anything newer; only a Send without a
-// client_msg_id cannot be, and fails. LOADING, READONLY and MISCONF count as away.
+// client_msg_id cannot be, and fails. LOADING, READONLY and MISCONF count as away, and so does a hub that
+// has lost its data or is of another epoch: the reconnect sets it up, and is told like any other.
 #pragma once
 
 #include <functional>

@@ -125,10 +125,11 @@ std::string TestRedis::Command(const std::vector<std::string>& args) const {
   return Flatten(*reply);
 }
 
-void TestRedis::FlushAll(uint32_t partitions) const {
+void TestRedis::FlushAll(uint32_t partitions, int64_t clock) const {
   Command({"FLUSHALL"});
+  SetClock(clock);
   Command({"FCALL", "nj_setup", "1", std::string(keys::kHub), std::to_string(kLayoutVersion),
-           std::to_string(partitions)});
+           std::to_string(partitions), "0"});
 }
 
 void TestRedis::SetClock(int64_t unix_ms) const {

@@ -35,8 +35,8 @@ class TestRedis {
   // One command over a connection of its own; strings as they are, integers in decimal, arrays joined
   // by '\n'. Errors come as "ERR: ...".
   std::string Command(const std::vector<std::string>& args) const;
-  // Takes every key away (the clock's too), and sets the hub up anew if functions are loaded.
-  void FlushAll(uint32_t partitions = 64) const;
+  // Takes every key away, and sets the hub up anew if functions are loaded. `clock`: as SetClock, first.
+  void FlushAll(uint32_t partitions = 64, int64_t clock = 0) const;
   // What the hub takes for its clock from now on; 0: Redis's own again. Only with TestLibrary().
   void SetClock(int64_t unix_ms) const;
 

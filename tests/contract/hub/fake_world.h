@@ -23,6 +23,7 @@ class FakeWorld final : public World {
   Hidden ReadHidden() override;
   void Reset() override;
   void RaiseEpoch() override { hub_->RaiseEpoch(); }
+  void LoseEverything() override { hub_->LoseEverything(); }
   void PokeLast(const std::string& chat, MsgId id) override {
     hub_->mutable_state().chats[chat].last = id;
   }

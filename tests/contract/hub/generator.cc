@@ -64,6 +64,7 @@ Step Generator::Next(const fake::HubState& state, int64_t clock) {
   else
     step.advance_ms = limits::kInboxMs + Below(3);
   step.raise_epoch = Chance(1) && Chance(40);
+  step.lose_everything = Chance(1) && Chance(20);
   step.call = Any(state, clock + step.advance_ms);
   return step;
 }

@@ -17,6 +17,7 @@ namespace nightjar::hub::contract {
 struct Step {
   int64_t advance_ms = 0;
   bool raise_epoch = false;
+  bool lose_everything = false;
   Call call;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,12 +128,13 @@ class HubTest : public testing::TestWithParam<std::string> {
     return Ask<LogoutReply>(hub::Logout{uid, device, broker, session, world_->clock()});
   }
   AckReply Ack(const std::string& uid, uint64_t seq, std::vector<hub::Ack::ChatMark> marks = {},
-               const std::string& device = "phone", uint64_t epoch = 1) {
-    return Ask<AckReply>(hub::Ack{uid, device, epoch, seq, std::move(marks), world_->clock()});
+               const std::string& device = "phone", std::optional<uint64_t> epoch = {}) {
+    return Ask<AckReply>(hub::Ack{uid, device, epoch.value_or(Epoch()), seq, std::move(marks), world_->clock()});
   }
   ReadInboxReply Inbox(const std::string& uid, uint64_t from = 1) {
     return Ask<ReadInboxReply>(ReadInbox{uid, from, 1000, 1 << 20});
   }
+  uint64_t Epoch() { return Ask<InfoReply>(Info{}).epoch; }
   uint64_t Head(const std::string& uid) { return Ask<HeadsReply>(Heads{{uid}}).heads.at(0); }
   uint64_t TakeLease(Role role, const std::string& owner, uint32_t partition, int64_t ttl = 5000) {
     return Ask<LeaseReply>(Lease{role, owner, {partition}, ttl}).tokens.at(0);

@@ -82,10 +82,10 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
   // after each; else calls between two movements of the clock are under way together, and the state
   // is compared at the end.
   bool Run(uint64_t seed, bool step_by_step) {
-    fake_->Reset();
-    real_->Reset();
     fake_->SetClock(kStartMs);
     real_->SetClock(kStartMs);
+    fake_->Reset();
+    real_->Reset();
     Generator generator(seed, mix_, bounds_);
     std::vector<Call> calls;  // done on the fake, not yet on the real one
     std::vector<Reply> expected;
@@ -107,7 +107,7 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
       const bool repeat = i > 0 && i % 7 == 0;
       if (!repeat) {
         const Step step = generator.Next(fake_->state(), fake_->clock());
-        if (step.advance_ms != 0 || step.raise_epoch) {
+        if (step.advance_ms != 0 || step.raise_epoch || step.lose_everything) {
           if (!catch_up(i - 1)) return false;
           MoveOn(step);
         }
@@ -141,6 +141,11 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
     if (step.raise_epoch) {
       fake_->RaiseEpoch();
       real_->RaiseEpoch();
+    }
+    if (step.lose_everything) {
+      fake_->LoseEverything();
+      real_->LoseEverything();
+      real_->Do(Heads{});  // found out now, not in the middle of other calls, which would be repeated
     }
   }
 
@@ -223,13 +228,14 @@ TEST(GeneratorTest, ReachesEveryOutcome) {
   for (const Mix mix : {Mix::kEverything, Mix::kWindows, Mix::kFanOut, Mix::kSessions}) {
     FakeWorld fake(BoundsOf(mix));
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-      fake.Reset();
       fake.SetClock(kStartMs);
+      fake.Reset();
       Generator generator(seed, mix, BoundsOf(mix));
       for (int i = 0; i < kSteps; ++i) {
         const Step step = generator.Next(fake.state(), fake.clock());
         fake.Advance(step.advance_ms);
         if (step.raise_epoch) fake.RaiseEpoch();
+        if (step.lose_everything) fake.LoseEverything();
         paths.insert(PathOf(step.call, fake.Do(step.call)));
       }
     }

@@ -21,7 +21,7 @@ NIGHTJAR_HUB_SUITE(SessionTest);
 
 TEST_P(SessionTest, FirstLogin) {
   const auto reply = Login("alice");
-  EXPECT_EQ(reply, (LoginReply{1, 0, 0, false, "", 0, false}));
+  EXPECT_EQ(reply, (LoginReply{Epoch(), 0, 0, false, "", 0, false}));
   EXPECT_EQ(Sessions(kB1), Strings{"alice:phone:1:b1#1"});
   const auto hidden = HiddenUser("alice");
   EXPECT_EQ(hidden.devices.at("phone").last_seen, kStartMs);
@@ -33,25 +33,25 @@ TEST_P(SessionTest, KnownDeviceStartsWhereItAcknowledged) {
   for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
   Ack("bob", 2);
   Logout("bob");
-  EXPECT_EQ(Login("bob", "phone", kB2, 5), (LoginReply{1, 2, 3, false, "", 0, false}));
+  EXPECT_EQ(Login("bob", "phone", kB2, 5), (LoginReply{Epoch(), 2, 3, false, "", 0, false}));
 }
 
 TEST_P(SessionTest, NewDeviceStartsAtTheFurthest) {
   Login("bob");
   for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
-  EXPECT_EQ(Login("bob", "tablet"), (LoginReply{1, 0, 3, false, "", 0, false}));
+  EXPECT_EQ(Login("bob", "tablet"), (LoginReply{Epoch(), 0, 3, false, "", 0, false}));
   Ack("bob", 2);
-  EXPECT_EQ(Login("bob", "watch"), (LoginReply{1, 2, 3, true, "", 0, false}));
-  EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"bob", "watch"}), (GetDeviceReply{1, 3, 2}));
+  EXPECT_EQ(Login("bob", "watch"), (LoginReply{Epoch(), 2, 3, true, "", 0, false}));
+  EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"bob", "watch"}), (GetDeviceReply{Epoch(), 3, 2}));
 }
 
 TEST_P(SessionTest, GoneEntriesMeanResync) {
   Login("bob");
   Logout("bob");
   for (uint64_t i = 1; i <= kInboxBound + 2; ++i) Send(kDirect, "alice", i);
-  EXPECT_EQ(Login("bob"), (LoginReply{1, 2, kInboxBound + 2, true, "", 0, false}));
+  EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 2, kInboxBound + 2, true, "", 0, false}));
   EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"bob", "phone"}).acked, 2u);
-  EXPECT_EQ(Login("bob"), (LoginReply{1, 2, kInboxBound + 2, false, "", 0, false}));
+  EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 2, kInboxBound + 2, false, "", 0, false}));
 }
 
 TEST_P(SessionTest, OldEntriesGoAtLogin) {
@@ -59,10 +59,10 @@ TEST_P(SessionTest, OldEntriesGoAtLogin) {
   world().Advance(limits::kInboxMs);
   Send(kDirect, "alice", 4);
   world().Advance(1);
-  EXPECT_EQ(Login("bob"), (LoginReply{1, 3, 4, true, "", 0, false}));
+  EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 3, 4, true, "", 0, false}));
   EXPECT_EQ(Inbox("bob").entries.size(), 1u);
   world().Advance(limits::kInboxMs + 1);
-  EXPECT_EQ(Login("bob"), (LoginReply{1, 4, 4, true, "", 0, false}));
+  EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 4, 4, true, "", 0, false}));
 }
 
 TEST_P(SessionTest, TakeoverReturnsThePrevious) {
@@ -293,12 +293,13 @@ TEST_P(SessionTest, ReadInboxByCountAndBytes) {
 }
 
 TEST_P(SessionTest, HeadsAndDevicesOfNobody) {
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{"x", "y"}}), (HeadsReply{1, {0, 0}}));
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{}}), (HeadsReply{1, {}}));
-  EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"x", "y"}), (GetDeviceReply{1, 0, 0}));
+  EXPECT_EQ(Ask<HeadsReply>(Heads{{"x", "y"}}), (HeadsReply{Epoch(), {0, 0}}));
+  EXPECT_EQ(Ask<HeadsReply>(Heads{{}}), (HeadsReply{Epoch(), {}}));
+  EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"x", "y"}), (GetDeviceReply{Epoch(), 0, 0}));
+  const uint64_t epoch = Epoch();
   world().RaiseEpoch();
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{"x"}}).epoch, 2u);
-  EXPECT_EQ(Login("x").epoch, 2u);
+  EXPECT_EQ(Ask<HeadsReply>(Heads{{"x"}}).epoch, epoch + 1);
+  EXPECT_EQ(Login("x").epoch, epoch + 1);
 }
 
 }  // namespace nightjar::hub::contract

@@ -12,32 +12,45 @@ class WorkTest : public HubTest {
   std::vector<bool> Trim(Log log, std::vector<TrimLog::Upto> upto) {
     return Ask<TrimLogReply>(TrimLog{log, std::move(upto)}).held;
   }
+  // The token of a lease taken when the clock shows this, if none was taken in that millisecond before.
+  uint64_t At(int64_t clock) { return static_cast<uint64_t>(clock); }
   using V = std::vector<uint64_t>;
   using Held = std::vector<bool>;
 };
 NIGHTJAR_HUB_SUITE(WorkTest);
 
-TEST_P(WorkTest, Info) { EXPECT_EQ(Ask<InfoReply>(hub::Info{}), (InfoReply{1, 2, 1})); }
+// Seconds since 2025, and never 0.
+TEST_P(WorkTest, TheFirstEpochIsOfTheClock) {
+  EXPECT_EQ(Ask<InfoReply>(hub::Info{}), (InfoReply{1, 2, 1'790'000'000 - 1'735'689'600}));
+  world().SetClock(1'000'000);
+  world().Reset();
+  EXPECT_EQ(Ask<InfoReply>(hub::Info{}), (InfoReply{1, 2, 1}));
+}
 
 TEST_P(WorkTest, LeasesAreTakenRenewedAndGivenBack) {
-  EXPECT_EQ(Tokens(Role::kPersist, "one", {0, 1}), (V{1, 1}));
+  const uint64_t t = At(kStartMs);
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0, 1}), (V{t, t}));
   EXPECT_EQ(Tokens(Role::kPersist, "two", {1, 0}), (V{0, 0}));
-  EXPECT_EQ(Tokens(Role::kFanOut, "two", {1}), (V{1}));  // another role
+  EXPECT_EQ(Tokens(Role::kFanOut, "two", {1}), (V{t}));  // another role
   world().Advance(4999);
-  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}), (V{1}));  // renewed, the same token
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}), (V{t}));  // renewed, the same token
   world().Advance(1);
-  EXPECT_EQ(Tokens(Role::kPersist, "two", {0, 1}), (V{0, 2}));
+  const uint64_t u = At(kStartMs + 5000);
+  EXPECT_EQ(Tokens(Role::kPersist, "two", {0, 1}), (V{0, u}));
   EXPECT_EQ(Tokens(Role::kPersist, "two", {0, 1}, 0), (V{0, 0}));  // gives its own back only
-  EXPECT_EQ(Tokens(Role::kPersist, "three", {0, 1}), (V{0, 3}));
+  EXPECT_EQ(Tokens(Role::kPersist, "three", {0, 1}), (V{0, u + 1}));
   EXPECT_EQ(Tokens(Role::kPersist, "one", {0}, 0), (V{0}));
   EXPECT_EQ(Tokens(Role::kPersist, "one", {0}, 0), (V{0}));
-  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}), (V{2}));  // tokens are never used again
+  world().Advance(-3000);
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {0}), (V{At(kStartMs + 2000)}));
+  EXPECT_EQ(Tokens(Role::kPersist, "three", {1}, 0), (V{0}));
+  EXPECT_EQ(Tokens(Role::kPersist, "one", {1}), (V{u + 2}));  // tokens are never used again
 }
 
 TEST_P(WorkTest, AnOwnersExpiredLeaseIsANewOne) {
-  EXPECT_EQ(Tokens(Role::kNotify, "one", {0}, 100), (V{1}));
+  EXPECT_EQ(Tokens(Role::kNotify, "one", {0}, 100), (V{At(kStartMs)}));
   world().Advance(100);
-  EXPECT_EQ(Tokens(Role::kNotify, "one", {0}, 100), (V{2}));
+  EXPECT_EQ(Tokens(Role::kNotify, "one", {0}, 100), (V{At(kStartMs + 100)}));
 }
 
 TEST_P(WorkTest, TrimsNeedTheToken) {
@@ -58,7 +71,9 @@ TEST_P(WorkTest, TrimsNeedTheToken) {
   const uint64_t next = TakeLease(Role::kPersist, "two", 0);
   EXPECT_EQ(Trim(Log::kJournal, {{0, token, 4}, {0, next, 3}, {0, 0, 9}}),
             (Held{false, true, false}));
-  EXPECT_EQ(Trim(Log::kJournal, {{0, next, 1'000'000}}), Held{true});  // to the end, not beyond
+  EXPECT_EQ(Trim(Log::kJournal, {{0, next, 6}}), Held{false});  // nobody has read beyond the end
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 2u);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, next, 5}}), Held{true});
   EXPECT_TRUE(ReadAllOf(Log::kJournal, 0).records.empty());
   Send(kDirect, "alice", 6);
   const auto slice = ReadAllOf(Log::kJournal, 0);
@@ -202,7 +217,7 @@ TEST_P(WorkTest, RepeatsChangeNothing) {
       MakeUpdate(kGroup, "alice", 1, {"carol"}, {"bob"}),
       hub::Login{"bob", "phone", kB1, 5, kStartMs, "Bob", "b@x"},
       Tail{"bob", kB1, 2},
-      hub::Ack{"bob", "phone", 1, 2, {{kDirect, MakeMsgId(kStartMs, 0)}}, kStartMs},
+      hub::Ack{"bob", "phone", Epoch(), 2, {{kDirect, MakeMsgId(kStartMs, 0)}}, kStartMs},
       SetPresence{"bob", true, kB1, kStartMs},
       hub::Logout{"bob", "phone", kB1, 5, kStartMs},
       SetPresence{"bob", false, kB1, kStartMs},
@@ -223,6 +238,56 @@ TEST_P(WorkTest, RepeatsChangeNothing) {
       EXPECT_NE(before, once) << Print(call);
     }
   }
+}
+
+// ---- a hub that has lost everything -----------------------------------------------------------
+
+TEST_P(WorkTest, AHubThatLostEverythingIsAnother) {
+  const uint64_t epoch = Epoch();
+  Login("bob");
+  for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
+  world().LoseEverything();  // in the same second
+  const LoginReply login = Login("bob", "phone", kB1, 2);
+  EXPECT_EQ(login, (LoginReply{epoch + 1, 0, 0, false, "", 0, false}));
+  EXPECT_EQ(Ask<HeadsReply>(Heads{{"alice", "bob"}}), (HeadsReply{epoch + 1, {0, 0}}));
+  EXPECT_EQ(Ack("bob", 0, {}, "phone", epoch).outcome, Acked::kOtherEpoch);
+  EXPECT_EQ(Send(kDirect, "alice", 4).outcome, Sent::kAccepted);
+  world().Advance(60'000);
+  world().LoseEverything();
+  EXPECT_EQ(Epoch(), epoch + 60);
+  world().Advance(-30'000);  // a clock that goes back: still an epoch that never was
+  world().LoseEverything();
+  EXPECT_EQ(Epoch(), epoch + 61);
+  EXPECT_EQ(Send(kGroup, "alice", 1).outcome, Sent::kDenied);
+}
+
+TEST_P(WorkTest, LeasesOfALostHubTrimNothing) {
+  Start({.partitions = 1});
+  for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
+  const uint64_t before = TakeLease(Role::kPersist, "one", 0);
+  ASSERT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 3u);  // in the middle of its round
+  world().Advance(1);
+  world().LoseEverything();
+  for (uint64_t i = 1; i <= 5; ++i) Send(kDirect, "alice", i);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, before, 3}}), Held{false});
+  const uint64_t after = TakeLease(Role::kPersist, "one", 0);
+  EXPECT_GT(after, before);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, before, 3}}), Held{false});
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 5u);
+  EXPECT_EQ(Trim(Log::kJournal, {{0, after, 3}}), Held{true});
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).first, 3u);
+}
+
+// Two calls under way when it happens: the first finds out, and both are carried out on the new hub.
+TEST_P(WorkTest, CallsUnderWayAreRepeatedOnTheNewHub) {
+  Create(kGroup, {"alice", "bob"});
+  world().LoseEverything();
+  hub::Send direct = MakeSend(kDirect, "alice", 1), group = MakeSend(kGroup, "alice", 1);
+  const auto replies = world().DoAll({group, direct, direct});
+  EXPECT_EQ(std::get<SendReply>(replies[0]).outcome, Sent::kDenied);
+  EXPECT_EQ(std::get<SendReply>(replies[1]).outcome, Sent::kAccepted);
+  EXPECT_EQ(std::get<SendReply>(replies[2]).outcome, Sent::kRepeat);
+  EXPECT_EQ(Head("bob"), 1u);
 }
 
 }  // namespace nightjar::hub::contract

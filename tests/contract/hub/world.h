@@ -15,7 +15,7 @@ namespace nightjar::hub::contract {
 // Small, so that bounds are reached soon. The inbox's is the same in all tests of one program: it
 // is written into the library of functions.
 inline constexpr size_t kInboxBound = 20;
-inline constexpr int64_t kStartMs = 1'700'000'000'000;
+inline constexpr int64_t kStartMs = 1'790'000'000'000;
 
 struct Bounds {
   uint32_t partitions = 2;
@@ -66,9 +66,11 @@ class World {
   // In their order, with nothing in between.
   virtual std::vector<Reply> DoAll(const std::vector<Call>& calls) = 0;
   virtual Hidden ReadHidden() = 0;
-  // Empties the hub: as newly set up.
+  // Empties the hub: as newly set up at this time, by somebody who knew no earlier one.
   virtual void Reset() = 0;
   virtual void RaiseEpoch() = 0;
+  // The hub loses everything; whoever uses it next has it set up anew.
+  virtual void LoseEverything() = 0;
   // As if the chat's newest id were this one.
   virtual void PokeLast(const std::string& chat, MsgId id) = 0;
 

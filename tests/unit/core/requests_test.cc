@@ -77,7 +77,7 @@ TEST_F(Requests, WithoutAPersisterItIsRepeatedOnceThenUnavailable) {
 
 TEST_F(Requests, AnswersKeepToMaxFrame) {
   v1::Ack ack;
-  ack.set_epoch(1);
+  ack.set_epoch(world.epoch());
   ack.set_max_frame(1000);
   world.Publish(alice, "chat/ack", ack.SerializeAsString());
   world.Request(alice, History());

@@ -104,7 +104,7 @@ TEST(Decode, APageOfSessionsKnowsItsNext) {
 }
 
 TEST(Encode, MalformedCallsNeverReachRedis) {
-  Encoder encoder(64, 10, 10);
+  Encoder encoder(64, 1, 10, 10);
   std::string out;
   Login login;
   login.uid = "a}b";

@@ -101,7 +101,8 @@ end)
 )lua";
 
 struct World {
-  Encoder encoder{64, 100'000'000, 1'000'000};
+  Encoder encoder{64, 1, 100'000'000, 1'000'000};
+  uint64_t epoch = 0;
   std::vector<MsgId> ids;
 
   void Login(int i, std::string& out) {
@@ -143,7 +144,7 @@ struct World {
     const std::string author = User(i % kPairs, false);
     ack.uid = User(i % kPairs, true);
     ack.device = "phone";
-    ack.epoch = 1;
+    ack.epoch = epoch;
     ack.seq = static_cast<uint64_t>(i / kPairs + 1);
     ack.marks = {{DirectChatId(author, ack.uid), ids[static_cast<size_t>(i)]}};
     encoder.Encode(ack, out);
@@ -164,9 +165,11 @@ int Main(int calls, int batch) {
     return 1;
   }
   RedisOptions options = redis.options();
-  if (!Probe(options).ok()) return 1;
+  const auto probe = Probe(options);
+  if (!probe.ok()) return 1;
   Bench bench(redis, calls, batch);
   World w;
+  w.epoch = probe.value().info.epoch;
   const auto any = [](int, const redisReply&) {};
   bench.Run("login (new)", [&](int i, std::string& out) { w.Login(i, out); }, any,
             2 * kPairs);

@@ -17,8 +17,7 @@ class RedisCalls : public testing::Test {
   static void TearDownTestSuite() { delete redis_; }
   void SetUp() override {
     ASSERT_TRUE(redis_->ok()) << redis_->error();
-    redis_->FlushAll();
-    redis_->SetClock(kClock);
+    redis_->FlushAll(64, kClock);
     hub_ = MakeRedisHubForTest(redis_->options());
   }
 
@@ -77,7 +76,7 @@ TEST_F(RedisCalls, AMessageTravels) {
   Ack ack;
   ack.uid = "bob";
   ack.device = "phone";
-  ack.epoch = 1;
+  ack.epoch = Ask<InfoReply>(Info{}).epoch;
   ack.seq = 1;
   ack.marks = {{DirectChatId("alice", "bob"), sent.msg_id}};
   const AckReply acked = Ask<AckReply>(ack);
@@ -93,7 +92,7 @@ TEST_F(RedisCalls, AMessageTravels) {
   const uint32_t p = PartitionOf(DirectChatId("alice", "bob"), 64);
   lease.partitions = {p};
   const uint64_t token = Ask<LeaseReply>(lease).tokens.at(0);
-  EXPECT_EQ(token, 1u);
+  EXPECT_EQ(token, static_cast<uint64_t>(kClock));
   const ReadLogReply log = Ask<ReadLogReply>(ReadLog{.partitions = {0, p}});
   ASSERT_EQ(log.slices.size(), p == 0 ? 2u : 1u);
   ASSERT_EQ(log.slices[0].records.size(), 2u);
