@@ -180,4 +180,52 @@ TEST_P(ChatsTest, UserChatsInOrderOfIds) {
   EXPECT_EQ(Ask<UserChatsReply>(UserChats{"alice"}).chats, chats);
 }
 
+// ---- who left is forgotten --------------------------------------------------------------------
+
+TEST_P(ChatsTest, WhoLeftIsForgottenADayLater) {
+  const MsgId created = Create(kGroup, {"alice", "bob", "carol"}).msg_id;
+  Login("bob");
+  Login("carol");
+  Ack("bob", 1, {{kGroup, created}});
+  const MsgId removal = Ask<ChangeReply>(MakeUpdate(kGroup, "alice", 1, {}, {"bob"})).msg_id;
+  world().Advance(1000);
+  Do(MakeUpdate(kGroup, "alice", 2, {}, {"carol"}));
+  const auto members = [&] {
+    std::vector<std::string> uids;
+    for (const auto& m : Ask<GetChatReply>(GetChat{kGroup, 0, true}).members) uids.push_back(m.uid);
+    return uids;
+  };
+  using V = std::vector<std::string>;
+  // What was said to them before is still acknowledged, and marked.
+  EXPECT_EQ(Ack("bob", 2, {{kGroup, removal}}).moved.size(), 1u);
+  world().Advance(kLeftKeptMs - 1000);
+  Do(MakeUpdate(kGroup, "alice", 3));
+  EXPECT_EQ(members(), (V{"alice", "bob", "carol"}));
+  world().Advance(1);
+  Do(MakeUpdate(kGroup, "alice", 4));
+  EXPECT_EQ(members(), (V{"alice", "carol"}));
+  EXPECT_TRUE(Ask<GetReceiptsReply>(GetReceipts{"alice", {kGroup}}).chats.at(0).marks.empty());
+  EXPECT_TRUE(Ack("bob", 2, {{kGroup, removal + 1}}).moved.empty());
+  const MsgId back = Ask<ChangeReply>(MakeUpdate(kGroup, "alice", 5, {"bob"})).msg_id;
+  EXPECT_EQ(Ask<GetChatReply>(GetChat{kGroup, 0, true}).members.at(1), (Member{"bob", back, 0}));
+  world().Advance(1000);  // of whom only carol left, and that a day ago
+  Do(MakeUpdate(kGroup, "alice", 6, {}, {"bob"}));
+  EXPECT_EQ(members(), (V{"alice", "bob"}));
+}
+
+TEST_P(ChatsTest, WhoLeftIsKeptWhileATaskIsOpen) {
+  const auto people = Numbered("u", 10);
+  Create(kGroup, people);
+  EXPECT_TRUE(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 1, {}, {"u05"})).task);
+  world().Advance(2 * kLeftKeptMs);
+  Do(MakeUpdate(kGroup, "u00", 2));
+  const auto count = [&] { return Ask<GetChatReply>(GetChat{kGroup, 0, true}).members.size(); };
+  EXPECT_EQ(count(), 10u);
+  const uint64_t token = TakeLease(Role::kFanOut, "one", P(kGroup));
+  Do(TrimLog{Log::kTasks, {{P(kGroup), token, 3}}});
+  EXPECT_EQ(count(), 10u);
+  EXPECT_TRUE(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 3, {}, {"u06"})).task);
+  EXPECT_EQ(count(), 9u) << "u05 is forgotten; u06 is told of the removal by the task";
+}
+
 }  // namespace nightjar::hub::contract
