@@ -16,6 +16,7 @@ int Run(int argc, char** argv) {
     return std::string("nightjar-sim: ") + error.what() + " (--help tells more)\n";
   });
   const std::vector<nightjar::commands::Command> commands = {
+      nightjar::commands::AddChat(app),
       nightjar::commands::AddDemo(app),
       nightjar::commands::AddLoad(app),
   };

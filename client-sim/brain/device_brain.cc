@@ -75,13 +75,19 @@ void DeviceBrain::Watch(const std::string& uid) {
   if (std::find(watched_.begin(), watched_.end(), uid) == watched_.end()) watched_.push_back(uid);
 }
 
+void DeviceBrain::SubscribeWatched(Out& out) {
+  const std::string prefix(options_.encoding == Encoding::kJson ? kJsonPrefix : "");
+  for (; subscribed_ < watched_.size(); ++subscribed_) {
+    out.subscribe.push_back(prefix + std::string(kPresenceTopic) + watched_[subscribed_]);
+  }
+}
+
 void DeviceBrain::Connected(Now, Out& out) {
   out.Clear();
   connected_ = true;
   const std::string prefix(options_.encoding == Encoding::kJson ? kJsonPrefix : "");
-  for (const auto& uid : watched_) {
-    out.subscribe.push_back(prefix + std::string(kPresenceTopic) + uid);
-  }
+  subscribed_ = 0;
+  SubscribeWatched(out);
   const bool brief = options_.short_topics && prefix.empty();
   out.subscribe.push_back(brief ? "i" : prefix + "inbox/" + uid_);
   // Nothing is sent before sync: a device is one only after it has its inbox.
@@ -316,6 +322,7 @@ void DeviceBrain::TickInto(Now now, Out& out) {
     std::vector<Wrote>().swap(wrote_);
   }
   if (!connected_ || !cursor_.synced()) return;
+  SubscribeWatched(out);
   if (now.mono_ms >= marks_check_ms_) AskMarks(/*overdue_only=*/true, now);
   const bool brief = options_.short_topics;
   for (auto& send : outbox_.TakeDue(now.mono_ms)) {
@@ -336,6 +343,7 @@ void DeviceBrain::TickInto(Now now, Out& out) {
 int64_t DeviceBrain::NextDeadline() const {
   if (!wrote_.empty()) return 0;
   if (!connected_ || !cursor_.synced()) return INT64_MAX;
+  if (subscribed_ < watched_.size()) return 0;
   int64_t next = std::min({cursor_.NextDeadline(), outbox_.NextDeadline(), marks_check_ms_});
   for (const auto& [id, pending] : requests_) next = std::min(next, pending.due_ms);
   return next;

@@ -66,7 +66,7 @@ class DeviceBrain {
   uint64_t SendToUser(const std::string& uid, std::string text, Now now);
   // Sets the request id (returned) and repeats the request until it is answered.
   std::string Ask(v1::Request request, Now now);
-  // Follows the presence of `uid`, on this and every later connection.
+  // Follows the presence of `uid`, on this (from the next Tick on) and every later connection.
   void Watch(const std::string& uid);
 
   // -- the line ---------------------------------------------------------------------------------
@@ -100,6 +100,7 @@ class DeviceBrain {
 
   uint64_t Write(v1::Send send, const std::string& chat_id, std::string text, Now now);
   std::string Ask(v1::Request request, bool resync, Now now);
+  void SubscribeWatched(Out& out);
   void TickInto(Now now, Out& out);
   void Frame(std::string_view payload, Now now, Out& out);
   void Body(v1::ServerFrame& frame, Now now, Out& out);
@@ -135,6 +136,7 @@ class DeviceBrain {
   std::vector<std::string> to_open_;  // chats still to be opened after a resync
   uint64_t last_request_ = 0;
   std::vector<std::string> watched_;
+  size_t subscribed_ = 0;  // the first so many of them, on the present line
   std::map<std::string, ChatNotes> chats_;
   int64_t marks_check_ms_ = INT64_MAX;
 };

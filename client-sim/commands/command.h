@@ -13,6 +13,7 @@ struct Command {
       run;  // the program's exit code: 0 good, 1 failed, 2 bad use or a broken promise
 };
 
+Command AddChat(CLI::App& program);
 Command AddDemo(CLI::App& program);
 Command AddLoad(CLI::App& program);
 

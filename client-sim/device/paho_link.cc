@@ -1,6 +1,9 @@
 #include "client-sim/device/paho_link.h"
 
 #include <mqtt/async_client.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -10,23 +13,32 @@
 
 namespace nightjar::client {
 
+Bell::Bell() : event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+Bell::~Bell() { close(event_); }
+
 void Bell::Ring() {
-  {
-    std::lock_guard lock(mutex_);
-    rung_ = true;
-  }
-  rung_cv_.notify_one();
+  const uint64_t one = 1;
+  (void)!write(event_, &one, sizeof(one));
 }
 
-void Bell::WaitFor(int64_t ms) {
-  std::unique_lock lock(mutex_);
-  rung_cv_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return rung_; });
-  rung_ = false;
+void Bell::WaitFor(int64_t ms, int also_readable) {
+  pollfd files[] = {{event_, POLLIN, 0}, {also_readable, POLLIN, 0}};  // poll() passes over -1
+  poll(files, 2, static_cast<int>(ms));
+  uint64_t rung = 0;
+  (void)!read(event_, &rung, sizeof(rung));
 }
 
 namespace {
 
 constexpr size_t kQueue = 10'000;
+
+// A return code of CONNACK, for people.
+std::string Refusal(int code) {
+  std::string text = "refused by the broker (code " + std::to_string(code);
+  if (code == 4) text += ": bad user name or token";
+  if (code == 5) text += ": this token does not let this user in";
+  return text + ")";
+}
 
 // What Paho's thread may touch. It outlives the link as long as a callback is running.
 struct Inlet {
@@ -118,8 +130,8 @@ class PahoLink final : public Link, private mqtt::callback, private mqtt::iactio
   void on_success(const mqtt::token&) override { inlet_.Push({LinkEvent::Kind::kUp, "", ""}); }
   void on_failure(const mqtt::token& token) override {
     const int rc = token.get_return_code();
-    std::string reason = rc > 0 ? "refused by the broker (code " + std::to_string(rc) + ")"
-                                : "no connection (" + mqtt::exception::error_str(rc) + ")";
+    std::string reason =
+        rc > 0 ? Refusal(rc) : "no connection (" + mqtt::exception::error_str(rc) + ")";
     inlet_.Push({LinkEvent::Kind::kDown, "", std::move(reason)});
   }
   void connection_lost(const std::string& cause) override {

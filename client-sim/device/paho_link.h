@@ -1,10 +1,9 @@
 // A Link over one Paho MQTT C++ client (MQTT 3.1.1, QoS 0 both ways, clean session).
 #pragma once
 
-#include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "client-sim/device/link.h"
@@ -12,17 +11,22 @@
 
 namespace nightjar::client {
 
-// Wakes the thread that drives devices when something came for one of them. Any thread may Ring().
+// Wakes the thread that drives devices when something came for one of them. Ring() may be called by
+// any thread, and by signal handlers.
 class Bell {
  public:
+  Bell();
+  ~Bell();
+  Bell(const Bell&) = delete;
+  Bell& operator=(const Bell&) = delete;
+
   void Ring();
-  // Returns when rung since the last wait, or after `ms`.
-  void WaitFor(int64_t ms);
+  // Returns when rung since the last wait, when `also_readable` (a file, -1: none) can be read, or
+  // after `ms`.
+  void WaitFor(int64_t ms, int also_readable = -1);
 
  private:
-  std::mutex mutex_;
-  std::condition_variable rung_cv_;
-  bool rung_ = false;
+  int event_;
 };
 
 struct PahoOptions {

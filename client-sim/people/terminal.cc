@@ -61,6 +61,22 @@ void Terminal::Delivered(int64_t unix_ms, const std::string& who, const std::str
        << Paint(" " + to_whom, kDim) << std::endl;
 }
 
+void Terminal::Said(int64_t unix_ms, const std::string& where, const std::string& who,
+                    const std::string& text) {
+  Stamp(unix_ms);
+  if (!where.empty()) out_ << Paint("[" + where + "] ", kDim);
+  out_ << PaintName(who) << ": " << text << std::endl;
+}
+
+void Terminal::Mark(int64_t unix_ms, const std::string& to_whom, const std::string& text) {
+  Stamp(unix_ms);
+  if (to_whom.empty()) {
+    out_ << Paint("✓ " + text, kDim) << std::endl;
+  } else {
+    out_ << Paint("✓✓ ", kGreen) << Paint(to_whom + " has: " + text, kDim) << std::endl;
+  }
+}
+
 void Terminal::Presence(int64_t unix_ms, const std::string& who, bool online) {
   Stamp(unix_ms);
   out_ << (online ? Paint("●", kGreen) : Paint("○", kDim)) << " " << PaintName(who)

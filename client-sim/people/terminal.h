@@ -22,6 +22,12 @@ class Terminal {
   // All have it: "✓✓".
   void Delivered(int64_t unix_ms, const std::string& who, const std::string& where,
                  const std::string& to_whom, const std::string& text);
+  // In one person's own terminal: "16:20:01.123  [Friday dinner] bob: text"; no `where`: the chat
+  // that is open.
+  void Said(int64_t unix_ms, const std::string& where, const std::string& who,
+            const std::string& text);
+  // "16:20:01.123  ✓ text", and with everybody who has it "✓✓ bob: text".
+  void Mark(int64_t unix_ms, const std::string& to_whom, const std::string& text);
   void Presence(int64_t unix_ms, const std::string& who, bool online);
   // What happens around the talk.
   void Note(int64_t unix_ms, const std::string& text);
