@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RATIO_RATE = 2000  # messages a second at which the last line's figures are taken
 QUICK = {"rates": [2000, 5000], "seconds": 10, "idle": 2000}
 FULL = {"rates": [500, 1000, 2000, 5000, 8000], "seconds": 20, "idle": 5000}
+SETTLE_SECONDS = 6  # that idle clients sit before memory is read
 TARGETS = {"broker_ratio": 1.2, "total_ratio": 2.5, "p99_ms": 10.0, "idle_bytes": 2048}
 
 
@@ -84,7 +85,7 @@ class Bench:
             process = subprocess.Popen([mosquitto, "-c", conf], stdout=log, stderr=log)
         try:
             wait_for_port(port, process, self.work / "bare.log")
-            yield ["--mode", "bare", "--port", str(port)], {"mosquitto": process.pid}
+            yield ["--bare", "--port", str(port)], {"mosquitto": process.pid}
         finally:
             stop(process)
 
@@ -101,17 +102,19 @@ class Bench:
             stack = json.loads((folder / "stack.json").read_text())
             pids = {"mosquitto": stack["brokers"][0]["pid"], "redis": stack["redis"]["pid"],
                     "persister": stack["persister"]["pid"]}
-            yield ["--mode", "nightjar", "--port", str(stack["brokers"][0]["mqtt"]),
+            yield ["--port", str(stack["brokers"][0]["mqtt"]),
                    "--key-file", stack["key_file"]], pids
         finally:
             subprocess.run([ROOT / "nj", "down", "--dir", folder], timeout=60,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def load(self, arguments, pids, extra, limit):
-        """Runs nightjar-sim load; its JSON."""
+        """Runs nightjar-sim load; its report."""
         out = self.work / "load.json"
         out.unlink(missing_ok=True)
-        command = [self.sim, "load", *arguments, "--json", out, *extra]
+        # The judge is left out: it is no part of the talk, and costs CPU of the same machine.
+        command = [self.sim, "load", "--profile", "pairs", "--judge", "no", *arguments,
+                   "--json", out, *extra]
         for name, pid in pids.items():
             command += ["--watch", f"{name}={pid}"]
         try:
@@ -131,17 +134,17 @@ def measure(bench):
     for side, start in (("bare", bench.bare), ("nightjar", bench.nightjar)):
         print(f"== {side}: {bench.plan['idle']} idle connections", flush=True)
         with start() as (arguments, pids):
-            count = str(bench.plan["idle"])
-            idle = bench.load(arguments, pids, ["--idle", count, "--prefix", "idle"], 120)
+            extra = ["--users", str(bench.plan["idle"]), "--rate", "0",
+                     "--seconds", str(SETTLE_SECONDS), "--keep-alive", "600"]
+            idle = bench.load(arguments, pids, extra, 120)
         print(f"== {side}: 1,000 users in 500 pairs", flush=True)
         with start() as (arguments, pids):  # anew: nothing of the idle ones counts here
             seconds, rates = bench.plan["seconds"], bench.plan["rates"]
-            extra = ["--pairs", "500", "--text", "100", "--seconds", str(seconds)]
-            for rate in rates:
-                extra += ["--rate", str(rate)]
+            extra = ["--users", "1000", "--text", "100", "--seconds", str(seconds), "--warm-up", "3",
+                     "--rate", ",".join(map(str, rates)), "--keep-alive", "600"]
             talk = bench.load(arguments, pids, extra, 100 + len(rates) * (seconds + 15))
-        sides[side] = {"idle": idle["idle"], "runs": talk["runs"],
-                       "troubles": idle["troubles"] + talk["troubles"]}
+        sides[side] = {"idle": idle["idle"], "runs": [figures(phase) for phase in talk["phases"]],
+                       "troubles": idle.get("troubles", []) + talk.get("troubles", [])}
     return {
         "schema": 1,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -155,6 +158,28 @@ def measure(bench):
         "targets": TARGETS,
         "complete": all(run["complete"] for side in sides.values() for run in side["runs"]),
     }
+
+
+def figures(phase):
+    """One rate of a load report, per message."""
+    counts, handled = phase["counts"], max(phase["handled"], 1)
+    cpu = {name: us / handled for name, us in phase["cpu_us"].items()}
+    run = {
+        "rate": round(phase["rate"]), "seconds": phase["seconds"], "messages": counts["intended"],
+        **{key: counts[key] for key in ("accepted", "received", "delivered")},
+        "complete": all(counts[key] == counts["intended"]
+                        for key in ("accepted", "received", "delivered")),
+        "handled_per_s": phase["handled"] / phase["seconds"],
+        "others_cpu_share": phase["others_share"],
+        "cpu_us_per_message": cpu, "cpu_us_per_message_sum": sum(cpu.values()),
+        "load_cpu_us_per_message": phase["load_cpu_us"] / handled,
+        "tcp_bytes_per_message": (phase["bytes_up"] + phase["bytes_down"]) / handled,
+        "counts": {**counts.get("others", {}), "sent": counts["sent"]},
+    }
+    for what in ("accepted", "received", "delivered"):
+        run["send_" + what] = {key: phase[what][key] for key in
+                               ("count", "p50_ms", "p99_ms", "p999_ms", "max_ms")}
+    return run
 
 
 def ratios(bare, nightjar):

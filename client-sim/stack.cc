@@ -19,6 +19,11 @@ Result<Stack> ReadStack(const std::string& path) {
                                broker.value("host", std::string("127.0.0.1")),
                                broker.at("mqtt").get<int>()});
     }
+    if (const auto all = json.find("processes"); all != json.end()) {
+      for (const auto& process : *all) {
+        stack.processes.push_back({process.at("name").get<std::string>(), process.value("pid", 0)});
+      }
+    }
     stack.key_file = json.value("key_file", std::string());
   } catch (const nlohmann::json::exception& e) {
     return Status(Code::kInvalidArgument, path + ": " + e.what());

@@ -14,7 +14,12 @@ struct Stack {
     std::string host;
     int mqtt = 0;  // TCP port
   };
+  struct Process {
+    std::string name;
+    int pid = 0;
+  };
   std::vector<Broker> brokers;  // at least one
+  std::vector<Process> processes;
   std::string key_file;
 };
 

@@ -1,78 +1,250 @@
-// nightjar-sim load: many users, open loop.
-#include "client-sim/swarm/load.h"
+// nightjar-sim load: a crowd of users on real brokers, measured and judged.
+#include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <csignal>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "client-sim/commands/command.h"
+#include "client-sim/load/processes.h"
+#include "client-sim/load/progress.h"
+#include "client-sim/load/run.h"
+#include "client-sim/load/summary.h"
+#include "client-sim/report/file.h"
+#include "client-sim/report/json.h"
+#include "client-sim/report/report.h"
+#include "client-sim/stack.h"
+#include "client-sim/swarm/probe.h"
 
 namespace nightjar::commands {
 namespace {
 
-using swarm::LoadOptions;
+struct Asked {
+  std::string profile = "smoke";
+  std::vector<std::pair<std::string, std::string>>
+      fields; // key, text: in the order of the table
+  std::string stack, key_file, prefix, json, title;
+  std::vector<std::string> brokers, watched;
+  std::string host = "127.0.0.1";
+  int port = 0;
+  int64_t processes = 1;
+  uint64_t seed = 1;
+  bool bare = false, quiet = false;
+  std::string command;
+};
 
-int Run(LoadOptions& load, const std::vector<std::string>& watched) {
-  if (load.mode == "nightjar" && load.key_file.empty()) {
-    std::cerr << "nightjar-sim: --mode nightjar needs --key-file\n";
-    return 2;
+volatile std::sig_atomic_t g_interrupts = 0;
+
+void OnInterrupt(int) {
+  g_interrupts = g_interrupts + 1;
+  if (g_interrupts > 2)
+    std::_Exit(130); // somebody means it
+}
+
+Result<load::Broker> ParseBroker(const std::string &text) {
+  load::Broker broker;
+  const size_t colon = text.rfind(':');
+  const std::string port =
+      colon == std::string::npos ? "" : text.substr(colon + 1);
+  const auto [at, error] =
+      std::from_chars(port.data(), port.data() + port.size(), broker.port);
+  if (colon == 0 || error != std::errc() || at != port.data() + port.size() ||
+      broker.port < 1 || broker.port > 65535) {
+    return Status(Code::kInvalidArgument,
+                  "--broker wants HOST:PORT, not '" + text + "'");
   }
-  for (const auto& text : watched) {
-    auto process = swarm::ParseWatched(text);
-    if (!process.ok()) {
-      std::cerr << "nightjar-sim: --watch: " << process.status().message() << "\n";
-      return 2;
+  broker.host = text.substr(0, colon);
+  broker.id = text;
+  return broker;
+}
+
+// From the stack and the flags to what a run wants.
+Status Gather(const Asked &asked, load::RunOptions &run) {
+  auto profile = crowd::ReadProfile(asked.profile);
+  if (!profile.ok())
+    return profile.status();
+  for (const auto &[key, text] : asked.fields) {
+    if (text.empty())
+      continue;
+    if (auto set = crowd::SetField(*profile, key, text); !set.ok()) {
+      return {set.code(), "--" + set.message()};
     }
-    load.watched.push_back(*process);
   }
-  return swarm::RunLoad(load);
+  if (auto good = crowd::Check(*profile); !good.ok()) {
+    return {good.code(), asked.profile + ": " + good.message()};
+  }
+  run.profile = std::move(*profile);
+  run.key_file = asked.key_file;
+  run.bare = asked.bare;
+  run.seed = asked.seed;
+  run.title = asked.title;
+  run.command = asked.command;
+  for (const auto &text : asked.brokers) {
+    auto broker = ParseBroker(text);
+    if (!broker.ok())
+      return broker.status();
+    run.brokers.push_back(std::move(*broker));
+  }
+  if (asked.port > 0)
+    run.brokers.push_back({"broker", asked.host, asked.port});
+  if (!asked.stack.empty()) {
+    auto stack = client::ReadStack(asked.stack);
+    if (!stack.ok())
+      return stack.status();
+    for (const auto &broker : stack->brokers) {
+      run.brokers.push_back({broker.id, broker.host, broker.mqtt});
+    }
+    if (run.key_file.empty())
+      run.key_file = stack->key_file;
+  }
+  if (run.brokers.empty()) {
+    return {Code::kInvalidArgument,
+            "where to? Give --stack FILE, or --port and --key-file"};
+  }
+  if (run.key_file.empty() && !asked.bare) {
+    return {Code::kInvalidArgument, "tokens need --key-file (or --stack)"};
+  }
+  std::vector<load::WatchedProcess> watched;
+  for (const auto &text : asked.watched) {
+    auto process = swarm::ParseWatched(text);
+    if (!process.ok())
+      return {process.status().code(),
+              "--watch: " + process.status().message()};
+    watched.push_back({process->name, process->pid});
+  }
+  run.watched = [watched, stack_file = asked.stack] {
+    auto all = watched;
+    if (stack_file.empty())
+      return all;
+    const auto stack = client::ReadStack(stack_file); // anew: pids change
+    if (!stack.ok())
+      return all;
+    for (const auto &process : stack->processes)
+      all.push_back({process.name, process.pid});
+    return all;
+  };
+  // Two runs on one stack shall not meet each other's users: a stack remembers.
+  run.prefix = asked.prefix;
+  if (run.prefix.empty()) {
+    std::random_device entropy;
+    for (int i = 0; i < 3; ++i) run.prefix += static_cast<char>('a' + entropy() % 26);
+  }
+  return Status::Ok();
 }
 
-}  // namespace
+int RunLoad(const Asked &asked) {
+  load::RunOptions options;
+  if (auto good = Gather(asked, options); !good.ok()) {
+    std::cerr << "nightjar-sim: " << good.message() << "\n";
+    return 1;
+  }
+  std::signal(SIGINT, OnInterrupt);
+  std::signal(SIGTERM, OnInterrupt);
+  options.stop = [] { return g_interrupts > 0; };
+  options.live_line = !asked.quiet && load::Progress::Wanted();
 
-Command AddLoad(CLI::App& program) {
-  auto load = std::make_shared<LoadOptions>();
-  auto watched = std::make_shared<std::vector<std::string>>();
-  auto* app = program.add_subcommand(
+  report::Report report;
+  int code = 1;
+  const Status ran =
+      load::RunProcesses(std::move(options), asked.processes, report, code);
+  if (!ran.ok()) {
+    std::cerr << "nightjar-sim: " << ran.message() << "\n";
+    return 1;
+  }
+  if (!asked.quiet)
+    load::PrintSummary(std::cout, report);
+  if (!asked.json.empty()) {
+    if (auto wrote = report::WriteFile(asked.json, report::ToJson(report));
+        !wrote.ok()) {
+      std::cerr << "nightjar-sim: " << wrote.message() << "\n";
+      return 1;
+    }
+  }
+  return code;
+}
+
+} // namespace
+
+Command AddLoad(CLI::App &program) {
+  auto asked = std::make_shared<Asked>();
+  std::string names;
+  for (const auto &name : crowd::ProfileNames())
+    names += (names.empty() ? "" : ", ") + name;
+  auto *app = program.add_subcommand(
       "load",
-      "Pairs of users write to each other at fixed rates, open loop; tells latencies and the CPU "
-      "time of the servers. Exit code 0 only if every message came through.");
-  app->add_option("--mode", load->mode, "bare (plain broker, QoS 1 by hand) or nightjar")
-      ->check(CLI::IsMember({"bare", "nightjar"}))
+      "A crowd of users chats over running brokers, open loop: latencies from "
+      "the intended send "
+      "time, what the servers cost, and whether every promise was kept.\n"
+      "Exit code 0: all good; 1: it did not work, or not everything came "
+      "through; 2: a promise was "
+      "broken.\n"
+      "Example: nightjar-sim load --stack .nj/stack.json --profile groups "
+      "--seconds 30");
+  app->add_option("--profile", asked->profile,
+                  "a named profile (" + names + ") or the path of a TOML file")
       ->capture_default_str();
-  app->add_option("--host", load->host, "IPv4 address of the broker")
-      ->check(CLI::ValidIPV4)
+  auto *where = app->add_option_group("Where");
+  where->add_option(
+      "--stack", asked->stack,
+      "the stack.json that ./nj up wrote: brokers, keys, processes to watch");
+  where->add_option("--host", asked->host, "IPv4 address of the broker")
       ->capture_default_str();
-  app->add_option("--port", load->port, "its TCP port")->check(CLI::Range(1, 65535))->required();
-  app->add_option("--pairs", load->pairs, "pairs of users")
-      ->check(CLI::Range(1, 9000))
+  where->add_option("--port", asked->port, "its TCP port")
+      ->check(CLI::Range(1, 65535));
+  where
+      ->add_option("--broker", asked->brokers, "HOST:PORT, for several brokers")
+      ->take_all();
+  where->add_option("--key-file", asked->key_file,
+                    "tokens are signed with this key file");
+  where
+      ->add_option("--watch", asked->watched,
+                   "NAME=PID: measure this process too")
+      ->take_all();
+  where->add_flag(
+      "--bare", asked->bare,
+      "a plain broker: pairs, QoS 1 by hand (the yardstick of ./nj bench)");
+  auto *how = app->add_option_group("How");
+  how->add_option("--seed", asked->seed, "who writes to whom and when")
       ->capture_default_str();
-  app->add_option("--rate", load->rates, "messages a second; several are run one after the other")
-      ->check(CLI::Range(1, 200'000))
+  how->add_option("--processes", asked->processes,
+                  "load processes; the people are split")
+      ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  app->add_option("--seconds", load->seconds, "measured time of each rate")
-      ->check(CLI::Range(1, 600))
-      ->capture_default_str();
-  app->add_option("--warm-up", load->warm_up_s, "seconds before it that do not count")
-      ->check(CLI::Range(0, 60))
-      ->capture_default_str();
-  app->add_option("--text", load->text_bytes, "bytes of a text (its first 16 are a time stamp)")
-      ->check(CLI::Range(25, 16'000))
-      ->capture_default_str();
-  app->add_option("--key-file", load->key_file, "nightjar: tokens are signed with this key file")
-      ->check(CLI::ExistingFile);
-  app->add_option("--prefix", load->prefix, "uids are this and a number")->capture_default_str();
-  app->add_option("--watch", *watched, "NAME=PID: measure this process")->take_all();
-  app->add_option("--idle", load->idle,
-                  "no talk: connect this many clients, tell memory per client")
-      ->check(CLI::Range(1, 19'000));
-  app->add_option("--settle", load->settle_s, "seconds that idle clients sit before memory is read")
-      ->check(CLI::Range(1, 120))
-      ->capture_default_str();
-  app->add_option("--seed", load->seed, "who writes when")->capture_default_str();
-  app->add_option("--json", load->json, "write the figures there");
-  return {app, [load, watched] { return Run(*load, *watched); }};
+  how->add_option(
+      "--prefix", asked->prefix,
+      "uids are this and a number (default: three letters, others in every run)");
+  how->add_option("--json", asked->json,
+                  "write the report there (nightjar-sim-report/1)");
+  how->add_option("--title", asked->title, "of the report");
+  how->add_flag("--quiet", asked->quiet, "no live line, no summary");
+  auto *fields = app->add_option_group("Profile fields",
+                                       "Each is also a key of a profile");
+  const auto &all = crowd::Fields();
+  asked->fields.resize(all.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    asked->fields[i].first = all[i].key;
+    std::string flag = std::string("--") + all[i].key;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    fields->add_option(flag, asked->fields[i].second, all[i].help);
+  }
+  app->callback([asked, &program] {
+    asked->command = "nightjar-sim load";
+    for (const auto *option : program.get_subcommand("load")->get_options()) {
+      if (option->count() == 0)
+        continue;
+      for (const auto &text : option->results()) {
+        asked->command += " " + option->get_name() +
+                          (option->get_items_expected() == 0 ? "" : " " + text);
+      }
+    }
+  });
+  return {app, [asked] { return RunLoad(*asked); }};
 }
 
-}  // namespace nightjar::commands
+} // namespace nightjar::commands

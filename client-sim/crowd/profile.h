@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
@@ -62,6 +63,9 @@ Result<Profile> ParseProfile(const std::string& toml, const std::string& file);
 Status SetField(Profile& profile, const std::string& key, const std::string& value);
 // Everything that must hold between fields; kInvalidArgument names the key.
 Status Check(const Profile& profile);
+
+// What one of `parts` load processes takes over: its share of the people and of the rates.
+Profile ShareOf(const Profile& whole, int64_t part, int64_t parts);
 
 // For --help: every key in the order above, with what it means.
 struct FieldHelp {

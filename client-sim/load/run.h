@@ -20,7 +20,8 @@ class Oracle;
 }
 namespace nightjar::report {
 struct Report;
-}
+struct Second;
+}  // namespace nightjar::report
 
 namespace nightjar::load {
 
@@ -42,12 +43,16 @@ struct RunOptions {
   std::string key_file;         // tokens are signed with it
   std::string prefix = "u";     // of uids: give every run on the same stack its own
   uint64_t seed = 1;
+  bool bare = false;           // pairs over a plain broker, the yardstick
+  uint32_t first_address = 2;  // connections come from 127.0.0.2 and the next
   std::string title, command;  // for the report
 
   // Called about every 100 ms from the first connection until everything is drained.
   std::function<void(int64_t now_ns)> every_100_ms;
   // Asked each second; pids may change.
   std::function<std::vector<WatchedProcess>()> watched;
+  // After each second, with what happened in it.
+  std::function<void(const report::Second&)> second;
   // True: end as soon as possible, with drain, verdict and report (Ctrl-C).
   std::function<bool()> stop;
   // False keeps the drain waiting (up to the profile's limit): faults are still being undone.

@@ -20,6 +20,11 @@ class Histogram {
   uint64_t count() const { return count_; }
   uint64_t max() const { return max_; }
 
+  void Clear() {
+    if (count_ > 0) std::fill(counts_.begin(), counts_.end(), 0);
+    count_ = max_ = 0;
+  }
+
   // The smallest recorded value (upper edge of its bucket) that `fraction` of all values do not
   // exceed; 0 if empty.
   uint64_t Quantile(double fraction) const {

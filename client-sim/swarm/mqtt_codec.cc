@@ -47,11 +47,16 @@ void PutConnect(std::string& out, std::string_view client_id, std::string_view u
   PutString(out, password);
 }
 
-void PutSubscribe(std::string& out, uint16_t packet_id, std::string_view filter, int qos) {
-  PutHeader(out, PacketType::kSubscribe, 0x02, 2 + 2 + filter.size() + 1);
+void PutSubscribe(std::string& out, uint16_t packet_id, const std::vector<std::string>& filters,
+                  int qos) {
+  size_t size = 2;
+  for (const auto& filter : filters) size += 2 + filter.size() + 1;
+  PutHeader(out, PacketType::kSubscribe, 0x02, size);
   PutU16(out, packet_id);
-  PutString(out, filter);
-  out.push_back(static_cast<char>(qos));
+  for (const auto& filter : filters) {
+    PutString(out, filter);
+    out.push_back(static_cast<char>(qos));
+  }
 }
 
 void PutPublish(std::string& out, std::string_view topic, std::string_view payload, int qos,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nightjar::swarm {
 
@@ -25,7 +26,9 @@ enum class PacketType : uint8_t {
 // Each appends one packet to `out`. Strings are at most 65,535 bytes.
 void PutConnect(std::string& out, std::string_view client_id, std::string_view user,
                 std::string_view password, uint16_t keep_alive_s);
-void PutSubscribe(std::string& out, uint16_t packet_id, std::string_view filter, int qos);
+// REQUIRES: at least one filter.
+void PutSubscribe(std::string& out, uint16_t packet_id, const std::vector<std::string>& filters,
+                  int qos);
 void PutPublish(std::string& out, std::string_view topic, std::string_view payload, int qos,
                 uint16_t packet_id);
 void PutPuback(std::string& out, uint16_t packet_id);
