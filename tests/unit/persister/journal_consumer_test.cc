@@ -113,7 +113,7 @@ TEST(JournalConsumer, AFullListOfDeadLettersStallsItsOwnPartitionOnly) {
   for (int i = 0; i < 20; ++i) world.SendOne("alice", "bob" + std::to_string(i));
   EXPECT_FALSE(world.Drain(60'000));
   for (const auto& [p, partition] : world.hub().state().partitions) {
-    EXPECT_EQ(partition.journal.records.size(), p == stalled ? 2u : 0u) << p;
+    EXPECT_EQ(partition.journal.records.empty(), p != stalled) << p;
   }
   EXPECT_EQ(world.Lost(), "");
   EXPECT_EQ(life.consumer->counters().failures, 0u);
