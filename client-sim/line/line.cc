@@ -32,6 +32,7 @@ void Line::Open(int64_t now_ns) {
   sunk_ = 0;
   state_ = State::kUp;
   write_room_at_ns_ = read_room_at_ns_ = kNever;
+  write_refused_ = read_refused_ = false;
   const int64_t cut_at = Lasts(shape_->cut_every_ns, now_ns, dice_);
   const int64_t half_open_at = Lasts(shape_->half_open_every_ns, now_ns, dice_);
   breaks_at_ns_ = std::min(cut_at, half_open_at);
@@ -46,6 +47,7 @@ void Line::Advance(int64_t now_ns) {
 void Line::Break(State state) {
   state_ = state;
   breaks_at_ns_ = write_room_at_ns_ = read_room_at_ns_ = kNever;
+  write_refused_ = read_refused_ = false;
   up_.Empty();
   down_.Empty();
 }
@@ -70,7 +72,8 @@ size_t Line::Write(std::string_view bytes, int64_t now_ns) {
   }
   const size_t taken = std::min(bytes.size(), up_.Room(shape_->up, now_ns, stalls_));
   up_.Put(shape_->up, bytes.substr(0, taken), now_ns, stalls_, dice_);
-  if (taken < bytes.size()) {
+  write_refused_ = taken < bytes.size();
+  if (write_refused_) {
     const size_t wanted = std::min(bytes.size() - taken, Pipe::kSegment);
     write_room_at_ns_ = up_.RoomAt(shape_->up, wanted, now_ns, stalls_);
   }
@@ -82,6 +85,17 @@ std::string_view Line::Sendable(int64_t now_ns) {
   return up_.Ready(now_ns);
 }
 
+void Line::Sent(size_t count) {
+  up_.Take(count);
+  // What was taken out may be the room that somebody waits for: they may look at once.
+  if (count > 0 && write_refused_) write_room_at_ns_ = 0;
+}
+
+void Line::Heard(size_t count) {
+  down_.Take(count);
+  if (count > 0 && read_refused_) read_room_at_ns_ = 0;
+}
+
 size_t Line::Room(int64_t now_ns) {
   Advance(now_ns);
   read_room_at_ns_ = kNever;
@@ -89,7 +103,8 @@ size_t Line::Room(int64_t now_ns) {
   if (state_ == State::kCut) return 0;
   const size_t room = down_.Room(shape_->down, now_ns, stalls_);
   const size_t worth = WorthReading(shape_->down);
-  if (room >= worth) return room;
+  read_refused_ = room < worth;
+  if (!read_refused_) return room;
   read_room_at_ns_ = down_.RoomAt(shape_->down, worth, now_ns, stalls_);
   return 0;
 }

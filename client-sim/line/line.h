@@ -116,13 +116,13 @@ class Line {
 
   size_t Write(std::string_view bytes, int64_t now_ns);
   std::string_view Sendable(int64_t now_ns);
-  void Sent(size_t count) { up_.Take(count); }
+  void Sent(size_t count);
 
   size_t Room(int64_t now_ns);
   // REQUIRES: bytes.size() <= Room().
   void Arrived(std::string_view bytes, int64_t now_ns);
   std::string_view Audible(int64_t now_ns);
-  void Heard(size_t count) { down_.Take(count); }
+  void Heard(size_t count);
 
   // When something of the above will have changed: bytes arrive at either end, there is room for
   // who was refused it, or the line breaks. kNever if the line is idle and stays whole.
@@ -150,10 +150,11 @@ class Line {
   Stalls stalls_;
   Pipe up_, down_;
   int64_t breaks_at_ns_ = kNever;
-  int64_t write_room_at_ns_ = kNever, read_room_at_ns_ = kNever;  // somebody was refused
-  size_t sunk_ = 0;                                               // written after a cut
+  int64_t write_room_at_ns_ = kNever, read_room_at_ns_ = kNever;
+  size_t sunk_ = 0;  // written after a cut
   State state_ = State::kUp;
   State breaks_into_ = State::kCut;
+  bool write_refused_ = false, read_refused_ = false;  // the last time
   bool opened_ = false;
 };
 

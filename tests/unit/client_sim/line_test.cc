@@ -228,6 +228,35 @@ TEST(Line, WithoutLimitTheBufferIsTheWindow) {
   EXPECT_LE(wire.most_held(), 8192U);
 }
 
+// A server that stopped reading: the bytes arrived at our end, and the socket is full.
+TEST(Line, WhoWasRefusedIsCalledWhenTheSocketTakesBytesAgain) {
+  for (const int64_t bytes_per_s : {0, 100'000}) {
+    Wire wire(Plain(bytes_per_s, 10 * kMs));
+    wire.Wait(kSecond);
+    Line& line = wire.line();
+    const std::string much(100'000, 'x');
+    while (line.Write(much, wire.now()) > 0 || line.NextAt() != kNever) {
+      line.Sendable(wire.now());
+      wire.Wait(kSecond);
+    }
+    line.Sent(1000);
+    ASSERT_NE(line.NextAt(), kNever);
+    EXPECT_EQ(line.Write(much, wire.now()), 1000U);
+    EXPECT_NE(line.NextAt(), kNever) << "they are on their way";
+    line.Write("", wire.now());  // no more to say
+
+    while (line.Room(wire.now()) > 0 || line.NextAt() != kNever) {
+      line.Arrived(std::string(line.Room(wire.now()), 'y'), wire.now());
+      line.Audible(wire.now());
+      line.Sendable(wire.now());
+      wire.Wait(kSecond);
+    }
+    line.Heard(8000);
+    ASSERT_NE(line.NextAt(), kNever);
+    EXPECT_GE(line.Room(wire.now()), 8000U);
+  }
+}
+
 TEST(Line, NothingMovesInAStallOnDemandAndNothingIsLost) {
   Wire wire(Plain(10'000, 50 * kMs));
   wire.Wait(kSecond);
