@@ -113,8 +113,8 @@ class Bench:
         out = self.work / "load.json"
         out.unlink(missing_ok=True)
         # The judge is left out: it is no part of the talk, and costs CPU of the same machine.
-        command = [self.sim, "load", "--profile", "pairs", "--judge", "no", *arguments,
-                   "--json", out, *extra]
+        command = [self.sim, "load", "--profile", "pairs", "--judge", "no", "--prefix", "u",
+                   *arguments,                   "--json", out, *extra]
         for name, pid in pids.items():
             command += ["--watch", f"{name}={pid}"]
         try:

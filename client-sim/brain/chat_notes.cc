@@ -69,9 +69,10 @@ void ChatNotes::HistoryRead(uint64_t newest) {
   if (rebuilding_) rebuilding_->history_to = std::max<uint64_t>(newest, 1);
 }
 
-bool ChatNotes::Own(uint64_t msg_id, int64_t now_ms, std::string_view self) {
+bool ChatNotes::Own(uint64_t msg_id, int64_t since_ms, std::string_view self) {
   if (msg_id <= newest_own_) return false;
-  if (!Misses(self)) own_since_ms_ = now_ms;  // else an older one is waiting already
+  // Else an older one is waiting already.
+  own_since_ms_ = Misses(self) ? std::min(own_since_ms_, since_ms) : since_ms;
   newest_own_ = msg_id;
   return true;
 }

@@ -35,8 +35,8 @@ class ChatNotes {
   void HistoryRead(uint64_t newest);
   // Everything up to here is known.
   uint64_t floor() const { return floor_; }
-  // The newest message of this user that the marks of others should reach.
-  bool Own(uint64_t msg_id, int64_t now_ms, std::string_view self);
+  // The newest message of this user that the marks of others should reach, known since `since_ms`.
+  bool Own(uint64_t msg_id, int64_t since_ms, std::string_view self);
   int64_t own_since_ms() const { return own_since_ms_; }
   void AskedForMarks(int64_t now_ms) { own_since_ms_ = now_ms; }
 

@@ -183,6 +183,7 @@ void DeviceBrain::Body(v1::ServerFrame& frame, Now now, Out& out) {
 void DeviceBrain::OnSync(const v1::Sync& sync, Now now, Out& out) {
   const bool first = !cursor_.synced();
   const bool resync = cursor_.Sync(sync, now.mono_ms);
+  head_ = sync.head();
   out.happened.push_back(Synced{sync.epoch(), sync.start(), sync.head(), resync});
   if (first && options_.max_frame > 0) {
     v1::Ack announcement;
@@ -205,7 +206,7 @@ bool DeviceBrain::Answered(const v1::Message& message) const {
 
 void DeviceBrain::OnMessage(uint64_t seq, v1::Message&& message, Now now, Out& out) {
   ChatNotes& chat = Chat(message.chat_id());
-  if (message.author() == uid_) Own(chat, message.msg_id(), now);
+  if (message.author() == uid_) Own(chat, message.msg_id(), seq <= head_, now);
   const bool fresh =
       seq > 0 ? chat.Learn(message.msg_id()) : chat.LearnFromHistory(message.msg_id());
   if (fresh && !Answered(message)) {
@@ -221,7 +222,7 @@ void DeviceBrain::OnAccepted(const v1::Accepted& accepted, Now now, Out& out) {
   if (!accepted.chat_id().empty() && accepted.chat_id() != entry->chat_id) {
     out.happened.push_back(ServerFault{"accepted into another chat than it was sent to"});
   }
-  Own(Chat(entry->chat_id), accepted.msg_id(), now);
+  Own(Chat(entry->chat_id), accepted.msg_id(), entry->tries > 1, now);
   out.happened.push_back(SendAccepted{accepted.client_msg_id(), accepted.msg_id(),
                                       std::move(entry->chat_id),
                                       std::move(*entry->send.mutable_text()), entry->tries});
@@ -274,9 +275,10 @@ void DeviceBrain::OnMark(const std::string& chat_id, const v1::DeliveredMark& ma
   out.happened.push_back(MarkMoved{chat_id, mark.uid(), mark.msg_id()});
 }
 
-void DeviceBrain::Own(ChatNotes& chat, uint64_t msg_id, Now now) {
-  if (!chat.Own(msg_id, now.mono_ms, uid_)) return;
-  marks_check_ms_ = std::min(marks_check_ms_, now.mono_ms + kMarkMissingMs);
+void DeviceBrain::Own(ChatNotes& chat, uint64_t msg_id, bool late, Now now) {
+  const int64_t since_ms = late ? now.mono_ms + kMarkPassedMs - kMarkMissingMs : now.mono_ms;
+  if (!chat.Own(msg_id, since_ms, uid_)) return;
+  marks_check_ms_ = std::min(marks_check_ms_, since_ms + kMarkMissingMs);
 }
 
 void DeviceBrain::AskMarks(bool overdue_only, Now now) {

@@ -56,6 +56,7 @@ class DeviceBrain {
  public:
   static constexpr int64_t kRequestAgainMs = 5'000;  // an unanswered request is repeated
   static constexpr int64_t kMarkMissingMs = 60'000;  // a missing mark is asked for
+  static constexpr int64_t kMarkPassedMs = 1'000;    // the same if its hint may have passed us by
   static constexpr size_t kOpenAtOnce = 4;           // chats read at the same time after a resync
 
   DeviceBrain(std::string uid, std::string device, BrainOptions options = {});
@@ -110,7 +111,8 @@ class DeviceBrain {
   void OnRejected(const v1::Rejected& rejected, Now now, Out& out);
   void OnResponse(v1::Response&& response, Now now, Out& out);
   void OnMark(const std::string& chat_id, const v1::DeliveredMark& mark, Out& out);
-  void Own(ChatNotes& chat, uint64_t msg_id, Now now);
+  // `late`: it was stored some time ago, so its mark may have been told while we did not hear.
+  void Own(ChatNotes& chat, uint64_t msg_id, bool late, Now now);
   // This device was told Accepted for it.
   bool Answered(const v1::Message& message) const;
   // Asks for the marks that this device's user still misses; all of them, or those overdue.
@@ -128,6 +130,7 @@ class DeviceBrain {
   BrainOptions options_;
   bool connected_ = false;
   bool was_synced_ = false;
+  uint64_t head_ = 0;  // of the inbox when this connection began: up to here it is catching up
   InboxCursor cursor_;
   Outbox outbox_;
   std::vector<Wrote> wrote_;       // not told yet

@@ -213,6 +213,7 @@ void Fleet::OnAccepted(uint32_t device, const SendAccepted& accepted, int64_t no
   scoreboard_->Accepted(intended, now_ns, copies - 1);
   if (members.size() > limits::kReceiptMembers || chat.unmarked.size() >= kMostUnmarked) return;
   chat.unmarked.push_back({accepted.msg_id, intended, device});
+  ++unmarked_;
 }
 
 void Fleet::OnMark(uint32_t device, const MarkMoved& moved, int64_t now_ns) {
@@ -223,6 +224,7 @@ void Fleet::OnMark(uint32_t device, const MarkMoved& moved, int64_t now_ns) {
   std::erase_if(chats_[it->second].unmarked, [&](const Unmarked& message) {
     if (message.device != device || message.msg_id > moved.msg_id) return false;
     scoreboard_->Delivered(message.intended_ns, now_ns);
+    --unmarked_;
     return true;
   });
 }
@@ -300,7 +302,7 @@ void Fleet::ReadHistory(uint32_t device, uint32_t index, int64_t now_ns) {
 }
 
 bool Fleet::Settled() const {
-  if (ready_ != devices_.size() || open_ > 0) return false;
+  if (ready_ != devices_.size() || open_ > 0 || unmarked_ > 0) return false;
   return judge_ == nullptr || judge_->Settled();
 }
 

@@ -103,7 +103,8 @@ class Fleet final : public Party {
   std::vector<Due> due_;  // heap, earliest first
   client::Out out_, down_out_;
   uint32_t ready_ = 0, introduced_ = 0;
-  uint64_t open_ = 0;  // written, no answer yet
+  uint64_t open_ = 0;      // written, no answer yet
+  uint64_t unmarked_ = 0;  // of all chats
 };
 
 }  // namespace nightjar::load

@@ -28,6 +28,7 @@ constexpr int64_t kHookEvery = 100 * kMs;
 constexpr int64_t kConnectPatience = 60 * kSecond;
 constexpr int64_t kIntroducePatience = 60 * kSecond;
 constexpr int64_t kBetweenRates = 10 * kSecond;  // what is under way gets between two rates
+constexpr int64_t kHurriedDrain = 15 * kSecond;  // after Ctrl-C
 constexpr int64_t kReadBackPatience = 60 * kSecond;
 constexpr double kIntroductions = 1000;  // a second
 constexpr int kDeedsAtOnce = 200;        // then the network gets its turn
@@ -329,7 +330,7 @@ void Run::Impl::Talk() {
   for (size_t i = 0; i < profile_.rate.size() && !stopped_; ++i) {
     Measure(profile_.rate[i]);
     if (i + 1 == profile_.rate.size()) break;
-    Until(swarm::NanoNow() + kBetweenRates, [&] { return meter_.Complete(); });
+    Until(swarm::NanoNow() + kBetweenRates, [&] { return meter_.Complete() && party_->Settled(); });
   }
 }
 
@@ -341,12 +342,15 @@ void Run::Impl::Drain() {
   crowd_.End();
   for (uint32_t device = 0; device < crowd_.devices(); ++device) swarm_->GoOnline(device);
   int64_t look_ns = 0;
-  settled_ = Until(swarm::NanoNow() + static_cast<int64_t>(profile_.drain * 1e9), [&] {
+  auto limit_ns = static_cast<int64_t>(profile_.drain * 1e9);
+  if (report_.interrupted) limit_ns = std::min(limit_ns, kHurriedDrain);
+  const bool judged = !bare() && profile_.judge;
+  settled_ = Until(swarm::NanoNow() + limit_ns, [&] {
     const int64_t now_ns = swarm::NanoNow();
     if (now_ns < look_ns) return false;
     look_ns = now_ns + kHookEvery;  // the judge has many to look at
     if (options_.whole && !options_.whole()) return false;
-    return party_->Settled() && (!bare() || meter_.Complete());
+    return party_->Settled() && (judged || meter_.Complete());
   });
   living_ = false;
   if (settled_) return;
@@ -354,7 +358,7 @@ void Run::Impl::Drain() {
     meter_.Trouble(fmt::format("{} of {} clients were not connected at the end",
                                crowd_.devices() - party_->ready(), crowd_.devices()));
   }
-  if (fleet_ != nullptr && profile_.judge) meter_.Trouble("not settled: " + judge_.Outstanding());
+  if (judged) meter_.Trouble("not settled: " + judge_.Outstanding());
 }
 
 void Run::Impl::Judge() {
@@ -383,10 +387,13 @@ Status Run::Impl::Go() {
   if (!stopped_ && !idle) {
     if (auto met = Introduce(); !met.ok()) return met;
   }
-  if (!stopped_) idle ? Sit(before) : Talk();
+  const bool begun = !stopped_;
+  if (begun) idle ? Sit(before) : Talk();
   report_.interrupted = stopped_;
-  Drain();
-  Judge();
+  if (begun) {  // else there is nothing to judge
+    Drain();
+    Judge();
+  }
   Conclude();
   swarm_->Close();
   Say(Phase::kOver);

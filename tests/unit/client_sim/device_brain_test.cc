@@ -166,6 +166,35 @@ TEST_F(BrainTest, AResyncReadsEachChatBackToWhatIsKnown) {
   EXPECT_EQ(Count<RepeatCame>(), 1U);
 }
 
+TEST_F(BrainTest, AMarkThatMayHavePassedByIsAskedForSoon) {
+  Sync(1, 0);
+  const auto sync_with_head = [&](uint64_t head) {
+    brain_.Connected(now_, out_);
+    v1::ServerFrame frame;
+    frame.mutable_sync()->set_epoch(1);
+    frame.mutable_sync()->set_head(head);
+    Take(frame);
+  };
+  sync_with_head(1);
+  Entry(1, 10, "alice");  // another device of hers wrote it while this one was away
+  EXPECT_TRUE(Requests().empty());
+  now_.mono_ms += DeviceBrain::kMarkPassedMs;
+  brain_.Tick(now_, out_);
+  ASSERT_EQ(Requests().size(), 1U);
+  EXPECT_EQ(Requests()[0].receipts().chat_ids(0), "d:alice:bob");
+  v1::ServerFrame answer;
+  answer.mutable_response()->set_request_id(Requests()[0].request_id());
+  answer.mutable_response()->mutable_receipts();
+  Take(answer);
+  Entry(2, 20, "alice");  // now it would hear the hint
+  now_.mono_ms += DeviceBrain::kMarkMissingMs / 2;
+  brain_.Tick(now_, out_);
+  EXPECT_TRUE(Requests().empty());
+  now_.mono_ms += DeviceBrain::kMarkMissingMs;
+  brain_.Tick(now_, out_);
+  EXPECT_EQ(Requests().size(), 1U);
+}
+
 class ThinBrainTest : public BrainTest {
  protected:
   ThinBrainTest() : BrainTest({.short_topics = true, .max_frame = 512}) {}
