@@ -19,6 +19,7 @@ int Run(int argc, char** argv) {
       nightjar::commands::AddChat(app),
       nightjar::commands::AddDemo(app),
       nightjar::commands::AddLoad(app),
+      nightjar::commands::AddVerify(app),
   };
   CLI11_PARSE(app, argc, argv);
   for (const auto& command : commands) {

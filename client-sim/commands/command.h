@@ -16,5 +16,6 @@ struct Command {
 Command AddChat(CLI::App& program);
 Command AddDemo(CLI::App& program);
 Command AddLoad(CLI::App& program);
+Command AddVerify(CLI::App& program);
 
 }  // namespace nightjar::commands

@@ -1,5 +1,7 @@
 // nightjar-sim verify: load on a stack, with its processes killed and paused meanwhile, and the
 // judge's verdict.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -18,7 +20,6 @@
 #include "client-sim/judge/oracle.h"
 #include "client-sim/load/run.h"
 #include "client-sim/report/file.h"
-#include "client-sim/report/html.h"
 #include "client-sim/report/json.h"
 #include "client-sim/report/report.h"
 #include "client-sim/stack.h"
@@ -30,7 +31,7 @@ constexpr int kHeld = 0, kNotRun = 1, kBroken = 2;
 constexpr size_t kMostStories = 10;
 
 struct Options {
-  std::string stack, profile = "chaos", json, html;
+  std::string stack, profile = "chaos", json;
   bool kill = false;
   double seconds = 0;  // 0: what the profile says
   uint64_t seed = 1;
@@ -107,7 +108,6 @@ class Trial {
     std::cout << chaos::MessageLines(report) << chaos::VerdictLines(report, kMostStories)
               << (interrupted ? "interrupted before its end\n" : "") << std::flush;
     if (!Write(options.json, report::ToJson(report))) return kNotRun;
-    if (!Write(options.html, report::ToHtml(report))) return kNotRun;
     return run_.exit_code() == 0 && injector_.findings().empty() ? kHeld : kBroken;
   }
 
@@ -137,7 +137,7 @@ class Trial {
     run.watched = [this] { return Watched(); };
     run.stop = [] { return interrupted != 0; };
     run.whole = [this] { return injector_.Quiet(); };
-    run.live_line = true;
+    run.live_line = isatty(STDERR_FILENO) == 1;
     return run;
   }
 
@@ -233,7 +233,6 @@ Command AddVerify(CLI::App& program) {
   command->add_option("--set", options->set, "KEY=VALUE of the profile; repeatable")
       ->allow_extra_args(false);
   command->add_option("--json", options->json, "write the report there");
-  command->add_option("--html", options->html, "write the report there, as a page");
   return {command, [options] { return Verify(*options); }};
 }
 

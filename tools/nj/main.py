@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from nj import build, commands, lint, setup, test
+from nj import build, chaos, commands, lint, setup, test
 from nj.common import DEFAULT_DIR, PRESETS, Failed
 
 
@@ -46,6 +46,10 @@ def add_preset(parser):
 
 def add_stack(parser):
     add_dir(parser)
+    add_stack_options(parser)
+
+
+def add_stack_options(parser):
     add_preset(parser)
     parser.add_argument("--brokers", type=int, default=1, metavar="N", help="only 1 for now")
     parser.add_argument("--port", type=port, default=0, metavar="P", help="MQTT over TCP (default: a free one)")
@@ -98,6 +102,12 @@ def parser():
     sub = command("bench", commands.bench, "measure cost and latency against bare Mosquitto")
     sub.add_argument("--quick", action="store_true", help="within 3 minutes")
     sub.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    sub = command("chaos", chaos.chaos, "kill, pause and restart a stack's processes while people chat on it, and judge "
+                  "(exit 0: every promise held; 2: one was broken)", add_stack_options)
+    sub.add_argument("--seconds", type=chaos.seconds_of, default=30, metavar="N",
+                     help="how long (default: 30; in 120 every process is killed at least ten times)")
+    sub.add_argument("--seed", type=chaos.seed_of, metavar="S", help="of people, messages and faults (default: any)")
+    sub.add_argument("--keep", action="store_true", help="keep the stack's folder also when all is well")
     sub = command("fmt", lint.fmt, "format the C++ sources that differ from the last commit")
     sub.add_argument("--all", action="store_true", help="all of them")
     sub.add_argument("--check", action="store_true", help="change nothing; exit 1 if something would change")
