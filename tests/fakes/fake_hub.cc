@@ -49,7 +49,8 @@ void FakeHub::LoseEverything() {
   const uint64_t before = state_.epoch;
   state_ = {};
   const int64_t seconds = Clock() / 1000 - kEpochFromS;
-  state_.epoch = std::max<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(seconds, 0)), before + 1);
+  state_.epoch =
+      std::max<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(seconds, 0)), before + 1);
 }
 
 Reply FakeHub::Execute(const Call& call) {

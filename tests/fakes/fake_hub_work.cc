@@ -102,8 +102,7 @@ Reply FakeHub::Do(const TrimLog& c) {
     PartitionState& partition = state_.partitions[trim.partition];
     const LeaseState& lease = partition.leases[role];
     LogState& log = LogOf(partition, c.log);
-    const bool held =
-        Held(lease, Clock()) && lease.counter == trim.token && trim.upto <= log.end();
+    const bool held = Held(lease, Clock()) && lease.counter == trim.token && trim.upto <= log.end();
     reply.held.push_back(held);
     if (!held) continue;
     for (; log.base < trim.upto && !log.records.empty(); ++log.base) log.records.pop_front();

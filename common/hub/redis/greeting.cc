@@ -116,7 +116,8 @@ Status Greeting::Take(const redisReply& reply) {
   const bool error = IsError(reply);
   switch (step_) {
     case Step::kAuth:
-      if (error) return {Code::kUnauthenticated, "Redis refused the password: " + std::string(Text(reply))};
+      if (error)
+        return {Code::kUnauthenticated, "Redis refused the password: " + std::string(Text(reply))};
       step_ = Step::kServer;
       return {};
     case Step::kServer:
@@ -165,8 +166,8 @@ Status Greeting::TakeServer(const redisReply& reply) {
   int major = 0;
   std::from_chars(version.data(), version.data() + version.size(), major);
   if (major < kOldestMajor) {
-    return {Code::kFailedPrecondition, "Redis " + std::string(version) +
-                                           " is too old: 7.0 or newer is needed (functions)"};
+    return {Code::kFailedPrecondition,
+            "Redis " + std::string(version) + " is too old: 7.0 or newer is needed (functions)"};
   }
   result_.server_version = version;
   link_.run_id = InfoField(Text(reply), "run_id");
@@ -178,14 +179,16 @@ Status Greeting::TakeServer(const redisReply& reply) {
 void Greeting::WarnOfLast(const redisReply& reply) {
   result_.warnings.push_back(
       "Redis does not let connections be told apart and ended (CLIENT ID, CLIENT KILL): what a "
-      "stalled one still holds may run late: " + std::string(Text(reply)));
+      "stalled one still holds may run late: " +
+      std::string(Text(reply)));
 }
 
 void Greeting::TakeConfig(const redisReply& reply) {
   auto& warnings = result_.warnings;
   if (reply.type != REDIS_REPLY_ARRAY) {
-    warnings.push_back("Redis does not let its settings be read: whether Accepted is durable there "
-                       "cannot be checked");
+    warnings.push_back(
+        "Redis does not let its settings be read: whether Accepted is durable there "
+        "cannot be checked");
     return;
   }
   std::map<std::string, std::string, std::less<>> settings;
@@ -199,8 +202,9 @@ void Greeting::TakeConfig(const redisReply& reply) {
     warnings.push_back("Accepted would not be durable: Redis has appendfsync " +
                        settings["appendfsync"] + " (needed: always)");
   } else if (settings["no-appendfsync-on-rewrite"] == "yes") {
-    warnings.push_back("Accepted would not be durable while Redis rewrites its file: "
-                       "no-appendfsync-on-rewrite yes (needed: no)");
+    warnings.push_back(
+        "Accepted would not be durable while Redis rewrites its file: "
+        "no-appendfsync-on-rewrite yes (needed: no)");
   }
   if (settings["maxmemory-policy"] != "noeviction") {
     warnings.push_back("Redis may throw chats away when memory runs out: maxmemory-policy " +
@@ -233,9 +237,9 @@ Status Greeting::TakeSetup(const redisReply& reply) {
   if (!Numbers(reply, 3, numbers)) return Unexpected("nj_setup", reply);
   result_.info = {numbers[0], static_cast<uint32_t>(numbers[1]), numbers[2]};
   if (result_.info.layout != kLayoutVersion) {
-    return {Code::kFailedPrecondition,
-            "this hub has layout " + std::to_string(result_.info.layout) + ", this program " +
-                std::to_string(kLayoutVersion)};
+    return {Code::kFailedPrecondition, "this hub has layout " +
+                                           std::to_string(result_.info.layout) + ", this program " +
+                                           std::to_string(kLayoutVersion)};
   }
   if (result_.info.partitions == 0 || result_.info.epoch == 0) {
     return {Code::kInternal, "the key `hub` is damaged: no partitions or no epoch"};

@@ -1,11 +1,12 @@
 // What is said on a new connection before it carries calls: who we are, what the server is, whether
 // Accepted would be durable there, the functions, the hub's own record.
 //
-// The connection before this one is ended by the server before any call is repeated: what lies unread in
-// its socket (the server stood still, or the network held it up) would else run after the repeats, and an
-// old Login could bring back a route.
+// The connection before this one is ended by the server before any call is repeated: what lies
+// unread in its socket (the server stood still, or the network held it up) would else run after the
+// repeats, and an old Login could bring back a route.
 //
-// A state machine without I/O: the caller sends Next() and hands the reply to Take(). Threads: one owner.
+// A state machine without I/O: the caller sends Next() and hands the reply to Take(). Threads: one
+// owner.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -42,7 +43,16 @@ class Greeting {
 
  private:
   enum class Step {
-    kAuth, kServer, kKillLast, kClientId, kSelect, kConfig, kVersion, kLoad, kSetup, kDone
+    kAuth,
+    kServer,
+    kKillLast,
+    kClientId,
+    kSelect,
+    kConfig,
+    kVersion,
+    kLoad,
+    kSetup,
+    kDone
   };
 
   void Skip();  // steps that the options leave out

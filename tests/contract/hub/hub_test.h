@@ -129,7 +129,8 @@ class HubTest : public testing::TestWithParam<std::string> {
   }
   AckReply Ack(const std::string& uid, uint64_t seq, std::vector<hub::Ack::ChatMark> marks = {},
                const std::string& device = "phone", std::optional<uint64_t> epoch = {}) {
-    return Ask<AckReply>(hub::Ack{uid, device, epoch.value_or(Epoch()), seq, std::move(marks), world_->clock()});
+    return Ask<AckReply>(
+        hub::Ack{uid, device, epoch.value_or(Epoch()), seq, std::move(marks), world_->clock()});
   }
   ReadInboxReply Inbox(const std::string& uid, uint64_t from = 1) {
     return Ask<ReadInboxReply>(ReadInbox{uid, from, 1000, 1 << 20});

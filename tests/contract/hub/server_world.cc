@@ -211,8 +211,8 @@ class ServerWorld final : public World {
   }
 
  private:
-  // Has the connection greeted by the hub as it is now, and not only when it comes upon it in the middle
-  // of other calls, which it would then repeat. Nobody holds this lease.
+  // Has the connection greeted by the hub as it is now, and not only when it comes upon it in the
+  // middle of other calls, which it would then repeat. Nobody holds this lease.
   void Greet() { Do(Lease{Role::kNotify, "greeter", {0}, 0}); }
 
   void ReadPartition(const std::string& key, const Values& values, Hidden& hidden) {

@@ -12,7 +12,8 @@ class WorkTest : public HubTest {
   std::vector<bool> Trim(Log log, std::vector<TrimLog::Upto> upto) {
     return Ask<TrimLogReply>(TrimLog{log, std::move(upto)}).held;
   }
-  // The token of a lease taken when the clock shows this, if none was taken in that millisecond before.
+  // The token of a lease taken when the clock shows this, if none was taken in that millisecond
+  // before.
   uint64_t At(int64_t clock) { return static_cast<uint64_t>(clock); }
   using V = std::vector<uint64_t>;
   using Held = std::vector<bool>;
@@ -278,7 +279,8 @@ TEST_P(WorkTest, LeasesOfALostHubTrimNothing) {
   EXPECT_EQ(ReadAllOf(Log::kJournal, 0).first, 3u);
 }
 
-// Two calls under way when it happens: the first finds out, and both are carried out on the new hub.
+// Two calls under way when it happens: the first finds out, and both are carried out on the new
+// hub.
 TEST_P(WorkTest, CallsUnderWayAreRepeatedOnTheNewHub) {
   Create(kGroup, {"alice", "bob"});
   world().LoseEverything();

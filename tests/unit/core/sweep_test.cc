@@ -48,7 +48,8 @@ TEST_F(Sweep, AHubThatLostEverythingIsSyncedAnewAndChatGoesOn) {
   EXPECT_TRUE(world.Take(alice).at(0).has_delivered());
 }
 
-// The epoch is the same, but a restart took back what was told: the numbers begin anew at what is left.
+// The epoch is the same, but a restart took back what was told: the numbers begin anew at what is
+// left.
 TEST_F(Sweep, AHeadThatWentBackMeansSyncAgain) {
   const SessionId alice = world.Device("alice", "a"), bob = world.Device("bob", "b");
   world.Device("carol", "c");

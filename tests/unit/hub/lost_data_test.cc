@@ -1,5 +1,5 @@
-// A Redis that loses its data, or starts anew, under several processes; and a connection that stalls with
-// calls unread in it.
+// A Redis that loses its data, or starts anew, under several processes; and a connection that
+// stalls with calls unread in it.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -65,17 +65,21 @@ T Ask(Hub& hub, Call call) {
   return T{};
 }
 
-// Epochs that a hub came up with.
+// Epochs that a hub came up with, and how often it went down.
 struct Ups {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<uint64_t> epochs;
+  size_t downs = 0;
 
   RedisHub::StatusCallback Callback() {
     return [this](const RedisHub::Status& status) {
-      if (!status.up) return;
       std::lock_guard lock(mutex);
-      epochs.push_back(status.info.epoch);
+      if (status.up) {
+        epochs.push_back(status.info.epoch);
+      } else {
+        ++downs;
+      }
       changed.notify_all();
     };
   }
@@ -84,9 +88,14 @@ struct Ups {
     changed.wait_for(lock, std::chrono::seconds(20), [&] { return epochs.size() >= count; });
     return epochs;
   }
+  bool WaitForDown() {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(20), [&] { return downs > 0; });
+  }
 };
 
-// Whoever comes upon the loss first sets the hub up; the others learn it by what they ask all the time.
+// Whoever comes upon the loss first sets the hub up; the others learn it by what they ask all the
+// time.
 TEST(LostData, EveryProcessComesUpAgainWithTheNewEpoch) {
   TestRedis redis;
   ASSERT_TRUE(redis.ok()) << redis.error();
@@ -146,7 +155,8 @@ int Connect(const std::string& path) {
   return -1;
 }
 
-// Stands between a hub and its server, and can keep what one connection sends: a network that stalls.
+// Stands between a hub and its server, and can keep what one connection sends: a network that
+// stalls.
 class Relay {
  public:
   Relay(const std::string& path, std::string server) : server_(std::move(server)) {
@@ -259,7 +269,8 @@ TEST(StalledLink, WhatItStillHoldsNeverRunsAfterTheRepeats) {
   EXPECT_TRUE(Ask<ListSessionsReply>(hub, ListSessions{"b1#1", "", 9}).sessions.empty());
 }
 
-// The server itself stands still: its unread bytes belong to a connection that the next greeting ends.
+// The server itself stands still: its unread bytes belong to a connection that the next greeting
+// ends.
 TEST(StalledLink, AStoppedServerLosesTheOldConnection) {
   TestRedis redis;
   ASSERT_TRUE(redis.ok()) << redis.error();
@@ -279,8 +290,7 @@ TEST(StalledLink, AStoppedServerLosesTheOldConnection) {
     });
   }
   // The silence: then a new connection, which the server takes only when it goes on.
-  while (hub.stats().calls < 8) std::this_thread::yield();
-  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  EXPECT_TRUE(ups.WaitForDown());
   kill(redis.pid(), SIGCONT);
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(accepted, 8);
