@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from nj import build, chaos, commands, lint, setup, test
+from nj import build, chaos, commands, lint, setup, sim, test
 from nj.common import DEFAULT_DIR, PRESETS, Failed
 
 
@@ -26,6 +26,12 @@ def part_env(text):
 def port(text):
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
+
+
+def positive(text):
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return int(text)
 
 
@@ -99,6 +105,17 @@ def parser():
     sub.add_argument("--only", choices=test.KINDS, metavar="KIND", help=", ".join(test.KINDS))
     sub.add_argument("filter", nargs="?", metavar="FILTER",
                      help="only tests whose name contains it (ctest: a regular expression; pytest: as -k)")
+    sub = command("sim", sim.sim, "run whole simulated worlds with faults on virtual time, by seed "
+                  "(exit 1: a promise was broken; the seeds are named)", add_preset)
+    sub.add_argument("--seeds", type=positive, default=1000, metavar="N", help="how many worlds (default: 1000)")
+    sub.add_argument("--seed", type=positive, default=1, metavar="FIRST", help="the first one's seed (default: 1)")
+    sub.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, metavar="J",
+                     help="threads (default: one a core)")
+    sub.add_argument("--replay", type=positive, metavar="SEED", help="this world alone, exactly as it was")
+    sub.add_argument("--trace", action="store_true",
+                     help="with --replay: every event, call and packet of it, in order")
+    sub.add_argument("--points", action="store_true", help="how often each rare path was passed")
+    sub.add_argument("--mutant", metavar="NAME", help="plant this fault (tests/worlds/mutant.h), to see it found")
     sub = command("bench", commands.bench, "measure cost and latency against bare Mosquitto")
     sub.add_argument("--quick", action="store_true", help="within 3 minutes")
     sub.add_argument("--json", metavar="FILE", help="write the figures there, too")

@@ -1,0 +1,80 @@
+// A broker with the plugin: the real engine, its connection to the hub, and of MQTT what the engine
+// sees. It can be killed, which forgets everything, and paused, which lets events pile up.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/wire/jwt.h"
+#include "plugin/core/engine.h"
+#include "tests/worlds/conn.h"
+#include "tests/worlds/hub_line.h"
+
+namespace nightjar::worlds {
+
+class World;
+
+class Broker {
+ public:
+  Broker(World& world, int index);
+
+  void Start();  // dead -> alive, a new life; the hub comes a little later
+  void Kill();
+  void Pause();
+  void Wake();
+  bool alive() const { return engine_ != nullptr; }
+  bool paused() const { return paused_; }
+  uint64_t life() const { return life_; }
+  std::string name() const;
+
+  void HubConnect();
+  void HubCut(const char* why);
+  HubLine& line() { return line_; }
+
+  // ---- what arrives over lines
+  void OnConnect(const ConnPtr& conn);
+  void OnSubscribe(const ConnPtr& conn, const std::string& filter);
+  void OnPublish(const ConnPtr& conn, const std::string& topic, const std::string& payload);
+  void OnEnd(const ConnPtr& conn);
+
+  // ---- the persister's connection
+  void ServiceIn();
+  void ServiceOut();
+  bool service() const { return service_ != 0; }
+  void ServicePublish(const std::string& topic, const std::string& payload);
+
+  // What came with a step of the wall clock: timers by it are looked at.
+  void ClockStepped();
+
+  const core::Engine& engine() const { return *engine_; }
+  const std::map<core::SessionId, ConnPtr>& sessions() const { return sessions_; }
+
+ private:
+  void Do(std::function<void()> event);  // now, or when awake
+  core::Verdict Feed(core::Event event);
+  void Act(core::Action& action);
+  void PublishTo(const core::PublishTo& publish);
+  void KickSoon(core::SessionId session);
+  void End(const ConnPtr& conn);
+  void Arm();
+  Now now() const;
+
+  World& world_;
+  const int index_;
+  core::Config config_;
+  HubLine line_;
+  std::unique_ptr<core::Engine> engine_;
+  uint64_t life_ = 0;
+  bool paused_ = false;
+  std::deque<std::function<void()>> backlog_;
+  core::SessionId last_session_ = 0, service_ = 0;
+  std::map<core::SessionId, ConnPtr> sessions_;
+  std::map<std::string, ConnPtr> by_client_id_;
+  int64_t armed_ = INT64_MAX;
+};
+
+}  // namespace nightjar::worlds

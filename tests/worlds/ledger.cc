@@ -1,0 +1,138 @@
+#include "tests/worlds/ledger.h"
+
+#include <fmt/format.h>
+
+#include "common/wire/msg_id.h"
+
+namespace nightjar::worlds {
+namespace {
+
+size_t Due(const hub::fake::HubState& state) {
+  size_t due = 0;
+  for (const auto& [p, partition] : state.partitions) due += partition.due.size();
+  return due;
+}
+
+}  // namespace
+
+void Ledger::Before(const hub::Call&, const hub::fake::HubState& state) {
+  due_before_ = Due(state);
+}
+
+std::string Ledger::OnSend(const hub::Send& call, const hub::SendReply& reply,
+                           const hub::fake::HubState&, int64_t newest_hub_ms) {
+  using Outcome = hub::SendReply::Outcome;
+  const auto key = std::make_tuple(call.chat, call.author, call.device, call.client_msg_id);
+  const auto known = by_client_id_.find(key);
+  switch (reply.outcome) {
+    case Outcome::kAccepted:
+      break;
+    case Outcome::kRepeat:
+      coverage_.Hit(Point::kRepeatAnswered);
+      if (known == by_client_id_.end() || known->second != reply.msg_id) {
+        return fmt::format("a repeat of {}/{} was answered with {}, which is not the first's id",
+                           call.chat, call.client_msg_id, reply.msg_id);
+      }
+      return {};
+    case Outcome::kBelowWindow:
+      coverage_.Hit(Point::kBelowWindow);
+      return {};
+    case Outcome::kStale:
+      coverage_.Hit(Point::kStaleMembers);
+      return {};
+    case Outcome::kFull:
+      return {};
+    default:
+      return {};
+  }
+  if (reply.task) coverage_.Hit(Point::kTaskMade);
+  MsgId& newest = newest_[call.chat];
+  if (reply.msg_id <= newest) return fmt::format("id {} is not above {}", reply.msg_id, newest);
+  newest = reply.msg_id;
+  if (MsgIdMs(reply.msg_id) > newest_hub_ms + 1) return "an id ahead of the hub's clock";
+  accepted_[call.chat][reply.msg_id] = {call.author, call.device, call.client_msg_id};
+  if (call.client_msg_id == 0) return {};
+  if (known != by_client_id_.end()) {
+    return fmt::format("{}:{} sent {} into {} once and it is stored twice, as {} and {}",
+                       call.author, call.device, call.client_msg_id, call.chat, known->second,
+                       reply.msg_id);
+  }
+  by_client_id_[key] = reply.msg_id;
+  return {};
+}
+
+void Ledger::OnUpdate(const hub::UpdateChat& call, const hub::ChangeReply& reply,
+                      const hub::fake::HubState& state) {
+  using Outcome = hub::ChangeReply::Outcome;
+  if (reply.outcome == Outcome::kStale) coverage_.Hit(Point::kStaleChange);
+  if (reply.outcome != Outcome::kDone) return;
+  if (!call.remove.empty()) {
+    coverage_.Hit(Point::kMemberRemoved);
+    if (reply.task) coverage_.Hit(Point::kMemberRemovedInTask);
+  }
+  const auto chat = state.chats.find(call.chat);
+  for (const std::string& uid : call.add) {
+    if (chat == state.chats.end()) break;
+    const auto member = chat->second.members.find(uid);
+    if (member != chat->second.members.end() && member->second.joined < reply.msg_id) {
+      coverage_.Hit(Point::kMemberBackInTask);
+    }
+  }
+}
+
+std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const std::string& who,
+                          const hub::fake::HubState& state, int64_t newest_hub_ms) {
+  if (Due(state) > due_before_) coverage_.Hit(Point::kDue);
+  if (const auto* send = std::get_if<hub::Send>(&call)) {
+    const auto* done = std::get_if<hub::SendReply>(&reply);
+    if (done == nullptr) return {};
+    if (done->task) {
+      for (const auto& [p, partition] : state.partitions) {
+        if (partition.tasks.end() > 0) task_makers_[p].emplace(partition.tasks.end() - 1, who);
+      }
+    }
+    if (done->outcome == hub::SendReply::Outcome::kFull) {
+      coverage_.Hit(Point::kJournalFull);
+    }
+    return OnSend(*send, *done, state, newest_hub_ms);
+  }
+  if (const auto* update = std::get_if<hub::UpdateChat>(&call)) {
+    if (const auto* done = std::get_if<hub::ChangeReply>(&reply)) OnUpdate(*update, *done, state);
+  }
+  if (const auto* done = std::get_if<hub::ChangeReply>(&reply)) {
+    if (done->outcome == hub::ChangeReply::Outcome::kDone) {
+      MsgId& newest = newest_[done->record.chat];
+      if (done->msg_id <= newest) return "the id of a change is not above the chat's newest";
+      newest = done->msg_id;
+    }
+  }
+  if (const auto* trim = std::get_if<hub::TrimLog>(&call)) {
+    const auto* done = std::get_if<hub::TrimLogReply>(&reply);
+    for (size_t i = 0; done != nullptr && i < done->held.size(); ++i) {
+      if (!done->held[i]) {
+        coverage_.Hit(trim->log == hub::Log::kJournal ? Point::kTrimFenced : Point::kLeaseLost);
+      } else if (trim->log == hub::Log::kTasks) {
+        auto& makers = task_makers_[trim->partitions[i].partition];
+        while (!makers.empty() && makers.begin()->first < trim->partitions[i].upto) {
+          if (makers.begin()->second != who) coverage_.Hit(Point::kTaskResumed);
+          makers.erase(makers.begin());
+        }
+      }
+    }
+  }
+  if (const auto* ack = std::get_if<hub::AckReply>(&reply)) {
+    if (ack->outcome == hub::AckReply::Outcome::kOtherEpoch) coverage_.Hit(Point::kOtherEpoch);
+    if (ack->outcome == hub::AckReply::Outcome::kUnknownDevice)
+      coverage_.Hit(Point::kUnknownDevice);
+    if (!ack->moved.empty()) coverage_.Hit(Point::kDelivered);
+  }
+  return {};
+}
+
+void Ledger::BrokerDied(const hub::fake::HubState& state) {
+  for (const auto& [p, partition] : state.partitions) {
+    if (!partition.tasks.records.empty()) coverage_.Hit(Point::kTaskInterrupted);
+  }
+}
+
+}  // namespace nightjar::worlds

@@ -1,0 +1,49 @@
+// What the hub really did, call by call, as it stands between the hub and everybody: judges each
+// reply on its own, counts rare paths, and knows in the end what must be in store and journal.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/hub/hub.h"
+#include "tests/fakes/fake_hub_state.h"
+#include "tests/worlds/coverage.h"
+
+namespace nightjar::worlds {
+
+class Ledger {
+ public:
+  explicit Ledger(Coverage& coverage) : coverage_(coverage) {}
+
+  // Before and after each call that takes effect. Empty, or what is wrong.
+  void Before(const hub::Call& call, const hub::fake::HubState& state);
+  std::string After(const hub::Call& call, const hub::Reply& reply, const std::string& who,
+                    const hub::fake::HubState& state, int64_t newest_hub_ms);
+
+  struct Accepted {
+    std::string author, device;
+    uint64_t client_msg_id = 0;
+  };
+  const std::map<std::string, std::map<MsgId, Accepted>>& accepted() const { return accepted_; }
+  // Those whose task was made, and by which life it was made.
+  void BrokerDied(const hub::fake::HubState& state);
+
+ private:
+  std::string OnSend(const hub::Send& call, const hub::SendReply& reply,
+                     const hub::fake::HubState& state, int64_t newest_hub_ms);
+  void OnUpdate(const hub::UpdateChat& call, const hub::ChangeReply& reply,
+                const hub::fake::HubState& state);
+
+  Coverage& coverage_;
+  std::map<std::string, std::map<MsgId, Accepted>> accepted_;
+  std::map<std::tuple<std::string, std::string, std::string, uint64_t>, MsgId> by_client_id_;
+  std::map<std::string, MsgId> newest_;                              // of a chat, changes included
+  std::map<uint32_t, std::map<uint64_t, std::string>> task_makers_;  // partition, position
+  size_t due_before_ = 0, inboxes_before_ = 0;
+};
+
+}  // namespace nightjar::worlds

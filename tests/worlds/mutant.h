@@ -1,0 +1,47 @@
+// Faults planted on purpose between the engine and the rest, to see that worlds find them. Each
+// stands for a bug somebody could write. Off (kNone) but in the test of the worlds themselves.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace nightjar::worlds {
+
+enum class Mutant {
+  kNone,
+  kForgetsWindow,    // a repeat is stored again
+  kLosesJournal,     // a record is not journalled
+  kLosesEntry,       // one inbox does not get an entry
+  kSwapsEntries,     // two entries of an inbox change places
+  kTrimsUnstored,    // the journal is trimmed before it is stored
+  kAcksTooMuch,      // a cursor moves beyond what was acknowledged
+  kLeavesRoute,      // a logout leaves its route
+  kStaysOnline,      // going offline is not written down
+  kTaskDropped,      // a task is trimmed unfinished
+  kAcceptsUnstored,  // Accepted is told for what the hub never took
+  kLosesDelivered,   // marks do not move
+  kRenumbersFrame,   // a frame carries the number after its own
+  kForgedText,       // a text changes on its way
+  kAppendsTwice,     // an append does not look whether it was there already
+  kMarksAhead,       // Delivered is told before an acknowledgement
+  kCount
+};
+
+inline constexpr std::string_view kMutantNames[] = {"none",
+                                                    "forgets-window",
+                                                    "loses-journal",
+                                                    "loses-entry",
+                                                    "swaps-entries",
+                                                    "trims-unstored",
+                                                    "acks-too-much",
+                                                    "leaves-route",
+                                                    "stays-online",
+                                                    "task-dropped",
+                                                    "accepts-unstored",
+                                                    "loses-delivered",
+                                                    "renumbers-frame",
+                                                    "forged-text",
+                                                    "appends-twice",
+                                                    "marks-ahead"};
+
+}  // namespace nightjar::worlds
