@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,7 +120,7 @@ class Persister {
             store.c_str(), "--ready-file", ready.c_str(), "--lease-ttl-ms", "300", nullptr);
       _exit(127);
     }
-    const int life = pidfd_open(pid_, 0);
+    const int life = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
     pollfd ends[] = {{pipe, POLLIN, 0}, {life, POLLIN, 0}};
     ready_ = poll(ends, 2, 60'000) > 0 && (ends[0].revents & POLLIN) != 0;
     close(life);
