@@ -30,12 +30,13 @@ struct Entry {
   uint32_t owed = 0;        // devices that must get it
   uint32_t seen_left = 0;   // of those, which have not
   uint32_t acked_left = 0;  // of those, which have not acknowledged it
+  uint32_t stray = kNone;   // a slot that got it by inbox with its membership in question
   bool change = false;
   bool linked = false;  // to a send that was written; tentatively while not accepted
   bool text_known = false;
-  bool stray = false;  // somebody got it whose membership is in question
   bool in_history = false;
   bool blamed = false;  // said to be lost already
+  bool vague = false;   // for some device both getting it and not getting it is right
 
   bool accepted() const { return accepted_ms != kNever; }
 };
@@ -71,7 +72,8 @@ struct Slot {
 struct ChatUser {
   uint32_t user = kNone;
   Membership member;
-  uint64_t acked_upto = 0;      // newest entry that one of the devices acknowledged
+  uint64_t acked_upto = 0;   // newest entry acknowledged or passed over by a device: may be marked
+  uint64_t marked_upto = 0;  // newest one acknowledged in this epoch: must be marked
   uint64_t newest_settled = 0;  // newest settled message by this user
 };
 
@@ -83,6 +85,7 @@ struct ChatBook {
   bool was_large = false;  // more members than delivered marks are sent for, ever
   bool marks_dirty = false;
   uint64_t settled_upto = 0;  // everything up to here is folded into the chain
+  uint64_t vague_upto = 0;    // some of those were vague when they were folded
   Chain chain;
   Fifo<Entry> window;  // by id
   std::vector<OpenSend> open;
@@ -118,7 +121,7 @@ struct Unacked {
   uint64_t seq = 0;
   uint64_t msg_id = 0;
   uint32_t chat = kNone;
-  bool change = false;
+  bool marks = false;  // a message of somebody else: a delivered mark is due
 };
 
 struct DeviceBook {
@@ -147,6 +150,7 @@ struct DeviceBook {
 struct UserBook {
   std::string uid;
   uint64_t epoch = 0;
+  int64_t epoch_ms = INT64_MIN / 2;        // when a device was first told of it, if not the first
   uint64_t max_seq = 0;                    // seen by anybody in this epoch
   uint64_t max_acked = 0;                  // by any device in this epoch
   int64_t passed_over_ms = INT64_MIN / 2;  // last resync that passed entries over

@@ -179,7 +179,8 @@ Owed Oracle::Impl::OwedTo(const ChatBook& chat, const Entry& entry, const Slot& 
     return member == Owed::kNo ? Owed::kNo : Owed::kMaybe;
   }
   // What was on its way when numbers began anew is found in history, not in the inbox.
-  if (std::min(entry.written_ms, entry.known_ms) <= device.new_epoch_ms) return Owed::kMaybe;
+  const int64_t new_epoch_ms = std::max(device.new_epoch_ms, users_[device.user].epoch_ms);
+  if (std::min(entry.written_ms, entry.known_ms) <= new_epoch_ms) return Owed::kMaybe;
   if (entry.change && entry.known_ms < device.resynced_ms + kRebuildMs) return Owed::kMaybe;
   if (entry.author == user.user) {
     // The other devices of the author get a copy, if they were there when it was written.
@@ -200,8 +201,13 @@ void Oracle::Impl::Drop(const Entry& entry) {
 void Oracle::Impl::Recount(ChatBook& chat, Entry& entry) {
   Drop(entry);
   entry.owed = entry.seen_left = entry.acked_left = 0;
+  entry.vague = false;
   for (size_t i = 0; i < chat.slots.size(); ++i) {
-    if (OwedTo(chat, entry, chat.slots[i]) != Owed::kYes) continue;
+    const Owed owed = OwedTo(chat, entry, chat.slots[i]);
+    const uint32_t device = chat.slots[i].device;
+    const bool counts = device != entry.device && !devices_[device].gone;
+    entry.vague = entry.vague || (owed == Owed::kMaybe && counts);
+    if (owed != Owed::kYes) continue;
     ++entry.owed;
     entry.seen_left += !entry.seen.Get(i);
     entry.acked_left += !entry.acked.Get(i);
@@ -235,7 +241,7 @@ void Oracle::Impl::Fold(ChatNo chat_no) {
       const bool loose = !send.abandoned && send.msg_id == 0;
       if (loose && send.written_ms <= entry.known_ms) return;
     }
-    if (entry.stray) CheckStray(chat_no, entry);
+    CheckStray(chat_no, entry);
     if (!entry.change) {
       chat.chain.Add(entry.msg_id, Mix(entry.author, entry.text));
       chat.users[ChatUserOf(chat_no, entry.author)].newest_settled = entry.msg_id;
@@ -245,6 +251,7 @@ void Oracle::Impl::Fold(ChatNo chat_no) {
       }
     }
     chat.settled_upto = entry.msg_id;
+    if (entry.vague) chat.vague_upto = entry.msg_id;
     tally_.owed += entry.owed;
     Drop(entry);
     --entries_;
@@ -254,13 +261,11 @@ void Oracle::Impl::Fold(ChatNo chat_no) {
 
 void Oracle::Impl::CheckStray(ChatNo chat_no, const Entry& entry) {
   const ChatBook& chat = *chats_[chat_no];
-  for (size_t i = 0; i < chat.slots.size(); ++i) {
-    if (!entry.seen.Get(i) || OwedTo(chat, entry, chat.slots[i]) != Owed::kNo) continue;
-    Break("G10",
-          fmt::format("{} got {} without being a member then", devices_[chat.slots[i].device].name,
-                      Id(chat_no, entry.msg_id)),
-          About(chat_no, entry));
-  }
+  if (entry.stray == kNone || OwedTo(chat, entry, chat.slots[entry.stray]) != Owed::kNo) return;
+  Break("G10",
+        fmt::format("{} got {} without being a member then",
+                    devices_[chat.slots[entry.stray].device].name, Id(chat_no, entry.msg_id)),
+        About(chat_no, entry));
 }
 
 void Oracle::Impl::Sweep() {
@@ -492,7 +497,7 @@ void Oracle::Impl::Finish(Now now) {
     CheckPassedOver(chat, /*final=*/true);
     const ChatBook& book = *chats_[chat];
     for (size_t i = 0; i < book.window.size(); ++i) {
-      if (book.window[i].stray) CheckStray(chat, book.window[i]);
+      CheckStray(chat, book.window[i]);
     }
     ForEachMark(book, [&](const Slot& slot, const ChatUser& user, uint64_t owed, uint64_t mark) {
       if (mark >= owed) return;

@@ -101,7 +101,7 @@ class Oracle::Impl {
   void LearnChat(ChatNo chat, const v1::Chat& info);
   void LearnMoves(ChatNo chat, const v1::ChatChange& change);
   // An inbox entry came to the device with this number.
-  void Advance(uint32_t device, uint64_t seq, ChatNo chat, uint64_t msg_id, bool change);
+  void Advance(uint32_t device, uint64_t seq, ChatNo chat, uint64_t msg_id, bool marks);
   void Skipped(uint32_t device, uint64_t upto);
   void PassOver(uint32_t device, const Synced& synced, bool other_epoch);
   void CheckStart(uint32_t device, const Synced& synced);
@@ -142,6 +142,8 @@ class Oracle::Impl {
   judge::PresenceJudge presence_;
   std::vector<Violation> violations_;
   Tally tally_;
+  uint64_t epoch_ = 0;                // the newest that anybody was told
+  int64_t epoch_ms_ = INT64_MIN / 2;  // since when, if not from the beginning
   size_t entries_ = 0, sends_ = 0;
   uint64_t owed_ = 0, seen_left_ = 0;
   mutable std::vector<ChatNo> marks_dirty_;
@@ -158,7 +160,7 @@ void Oracle::Impl::ForEachMark(const judge::ChatBook& chat, F&& f) const {
       if (other.user == self.user || users_[other.user].devices.empty()) continue;
       if (!other.member.in_now()) continue;
       // The newest message of this user that the device knows and the other one acknowledged.
-      const uint64_t most = std::min(slot.newest_own, other.acked_upto);
+      const uint64_t most = std::min(slot.newest_own, other.marked_upto);
       uint64_t owed = self.newest_settled <= most ? self.newest_settled : 0;
       for (size_t i = chat.window.size(); i-- > 0 && chat.window[i].msg_id > owed;) {
         const judge::Entry& entry = chat.window[i];

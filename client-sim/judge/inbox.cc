@@ -75,6 +75,11 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   const bool first = device.epoch == 0;
   const bool other_epoch = !first && device.epoch != synced.epoch;
   if (synced.epoch > user.epoch) {
+    if (synced.epoch > epoch_) {
+      if (epoch_ != 0) epoch_ms_ = now_.mono_ms;
+      epoch_ = synced.epoch;
+    }
+    user.epoch_ms = user.epoch != 0 ? now_.mono_ms : epoch_ms_;
     user.epoch = synced.epoch;
     user.max_seq = user.max_acked = 0;
   }
@@ -129,6 +134,7 @@ void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other
     const uint64_t upto = exact ? here.acked_upto : chat.newest();
     slot.optional_upto = std::max(slot.optional_upto, upto);
     here.acked_upto = std::max(here.acked_upto, upto);
+    if (other_epoch) here.marked_upto = 0;
     MarksChanged(chat_no);
     RecountAll(chat_no);
     Fold(chat_no);
@@ -163,7 +169,7 @@ void Oracle::Impl::Skipped(uint32_t device_no, uint64_t upto) {
 }
 
 void Oracle::Impl::Advance(uint32_t device_no, uint64_t seq, ChatNo chat_no, uint64_t msg_id,
-                           bool change) {
+                           bool marks) {
   DeviceBook& device = devices_[device_no];
   if (seq <= device.held) return;
   UserBook& user = users_[device.user];
@@ -195,11 +201,11 @@ void Oracle::Impl::Advance(uint32_t device_no, uint64_t seq, ChatNo chat_no, uin
             fmt::format("{} got {} as seq {}, which was {} before", device.name,
                         Id(chat_no, msg_id), seq, Id(before.chat, before.msg_id)),
             subject);
-      before = {seq, msg_id, chat_no, change};
+      before = {seq, msg_id, chat_no, marks};
     }
     return;
   }
-  const Unacked fresh{seq, msg_id, chat_no, change};
+  const Unacked fresh{seq, msg_id, chat_no, marks};
   if (at == device.unacked.size()) {
     device.unacked.push_back(fresh);
   } else {
@@ -217,7 +223,7 @@ void Oracle::Impl::OnMessage(uint32_t device_no, const MessageCame& came) {
   SlotOf(chat_no, device_no);
   Note(Event::Kind::kSaw, device_no, chat_no, id, came.seq);
   const bool in_order = came.seq == 0 || came.seq > device.held;
-  if (came.seq > 0) Advance(device_no, came.seq, chat_no, id, /*change=*/false);
+  if (came.seq > 0) Advance(device_no, came.seq, chat_no, id, author != device.user);
   if (id <= chat.settled_upto) return SawSettled(device_no, chat_no, id, came.seq);
 
   Entry& entry = EnsureEntry(chat_no, id, author, /*change=*/false);
@@ -264,8 +270,8 @@ void Oracle::Impl::Saw(uint32_t device_no, ChatNo chat_no, Entry& entry, uint64_
     return;
   }
   const Owed owed = OwedTo(chat, entry, chat.slots[slot]);
-  if (seq > 0 || owed == Owed::kYes) entry.seen.Set(slot);
-  if (seq > 0 && owed == Owed::kNo) entry.stray = true;
+  entry.seen.Set(slot);
+  if (seq > 0 && owed != Owed::kYes && entry.stray == kNone) entry.stray = slot;
   if (owed != Owed::kYes) return;
   --entry.seen_left;
   --seen_left_;
@@ -277,7 +283,7 @@ void Oracle::Impl::SawSettled(uint32_t device_no, ChatNo chat_no, uint64_t msg_i
   const Slot& slot = chat.slots[SlotOf(chat_no, device_no)];
   const Membership& member = chat.users[slot.user].member;
   const bool forbidden = chat.members_known && (!member.known() || member.Of(msg_id) == Owed::kNo);
-  if (!forbidden && msg_id <= slot.optional_upto) return;
+  if (!forbidden && msg_id <= std::max(slot.optional_upto, chat.vague_upto)) return;
   Subject subject{chat_no, msg_id, kNone, 0, device_no, kNone};
   Break(forbidden ? "G10" : "G2",
         forbidden ? fmt::format("{} got {} without being a member then", devices_[device_no].name,
@@ -296,7 +302,8 @@ void Oracle::Impl::OnRepeat(uint32_t device_no, const RepeatCame& repeat) {
   Note(Event::Kind::kRepeat, device_no, chat_no, repeat.msg_id, repeat.seq);
   Entry* entry = repeat.msg_id > chat.settled_upto ? chat.Find(repeat.msg_id) : nullptr;
   if (repeat.seq > 0) {
-    Advance(device_no, repeat.seq, chat_no, repeat.msg_id, entry != nullptr && entry->change);
+    const bool marks = entry != nullptr && !entry->change && entry->author != device.user;
+    Advance(device_no, repeat.seq, chat_no, repeat.msg_id, marks);
   }
   if (repeat.msg_id <= chat.settled_upto) return;
   // The device took it for a repeat. Did it really have it?
@@ -346,6 +353,9 @@ void Oracle::Impl::OnAck(uint32_t device_no, uint64_t seq) {
     ChatUser& here = chat.users[chat.slots[slot_no].user];
     if (item.msg_id > here.acked_upto) {
       here.acked_upto = item.msg_id;
+    }
+    if (item.marks && item.msg_id > here.marked_upto) {
+      here.marked_upto = item.msg_id;
       MarksChanged(item.chat);
     }
     if (item.msg_id <= chat.settled_upto) continue;
@@ -367,7 +377,7 @@ void Oracle::Impl::OnChange(uint32_t device_no, const ChatChanged& changed) {
   LearnMoves(chat_no, change);
   SlotOf(chat_no, device_no);
   Note(Event::Kind::kSaw, device_no, chat_no, id, changed.seq);
-  if (changed.seq > 0) Advance(device_no, changed.seq, chat_no, id, /*change=*/true);
+  if (changed.seq > 0) Advance(device_no, changed.seq, chat_no, id, /*marks=*/false);
   if (id <= chat.settled_upto) return;
   Entry& entry = EnsureEntry(chat_no, id, UserNo(change.by()), /*change=*/true);
   const uint64_t hash = HashChange(change);
@@ -403,7 +413,7 @@ void Oracle::Impl::LearnMoves(ChatNo chat_no, const v1::ChatChange& change) {
   for (const auto& uid : change.removed()) {
     chat.users[ChatUserOf(chat_no, UserNo(uid))].member.Moved(id, false);
   }
-  LearnChat(chat_no, change.chat());
+  if (change.chat().member_count() > limits::kReceiptMembers) chat.was_large = true;
   // What the one who makes the change wrote itself may go by it.
   for (const uint32_t device : users_[UserNo(change.by())].devices) ++devices_[device].may_skip;
   RecountAll(chat_no);
@@ -414,12 +424,27 @@ void Oracle::Impl::LearnChat(ChatNo chat_no, const v1::Chat& info) {
   if (info.member_count() > limits::kReceiptMembers) chat.was_large = true;
   const bool whole =
       info.members_size() > 0 && static_cast<uint32_t>(info.members_size()) == info.member_count();
-  if (chat.direct || chat.members_known || !whole) return;
-  for (const auto& uid : info.members()) {
-    chat.users[ChatUserOf(chat_no, UserNo(uid))].member.Present(info.last_msg_id());
+  if (chat.direct || !whole) return;
+  if (!chat.members_known) {
+    for (const auto& uid : info.members()) {
+      chat.users[ChatUserOf(chat_no, UserNo(uid))].member.Present(info.last_msg_id());
+    }
+    chat.members_known = true;
+    return RecountAll(chat_no);
   }
-  chat.members_known = true;
-  RecountAll(chat_no);
+  // Newer than every change that is known, and otherwise: changes were lost with an epoch.
+  if (!chat.changes.empty() && info.last_msg_id() < chat.changes.back()) return;
+  bool doubtful = false;
+  for (const auto& uid : info.members()) ChatUserOf(chat_no, UserNo(uid));
+  for (ChatUser& user : chat.users) {
+    const std::string& uid = users_[user.user].uid;
+    const bool in =
+        std::find(info.members().begin(), info.members().end(), uid) != info.members().end();
+    if (user.member.in_now() == in) continue;
+    user.member.Doubt();
+    doubtful = true;
+  }
+  if (doubtful) RecountAll(chat_no);
 }
 
 }  // namespace nightjar::client

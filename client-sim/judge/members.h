@@ -9,7 +9,7 @@
 namespace nightjar::client::judge {
 
 enum class Owed : uint8_t {
-  kNo,     // no member: seeing it in the inbox breaks G10
+  kNo,     // no member: getting it by inbox breaks G10
   kMaybe,  // both is right
   kYes,
 };
@@ -18,21 +18,31 @@ enum class Owed : uint8_t {
 class Membership {
  public:
   // In the chat from the beginning, for good (direct chats).
-  void Always() { moves_ = {{0, true, false}}; }
+  void Always() { moves_ = {{0, Where::kIn}}; }
   // In the chat at this point, since when is not known. Only where nothing else is.
   void Present(uint64_t msg_id) {
-    if (moves_.empty()) moves_ = {{msg_id, true, true}};
+    if (moves_.empty()) moves_ = {{msg_id, Where::kInBefore}};
+  }
+  // What is known is not true any more, and nobody was told the change: it was lost with an epoch.
+  void Doubt() {
+    if (moves_.empty()) moves_ = {{0, Where::kUnsure}};
+    if (moves_.back().where == Where::kUnsure) return;
+    moves_.push_back({moves_.back().msg_id + 1, Where::kUnsure});
   }
   // True if it was not known.
   bool Moved(uint64_t msg_id, bool in) {
+    const Where where = in ? Where::kIn : Where::kOut;
     auto at = moves_.begin();
     while (at != moves_.end() && at->msg_id < msg_id) ++at;
-    if (at != moves_.end() && at->msg_id == msg_id && at->in == in) return false;
-    moves_.insert(at, {msg_id, in, false});
+    if (at != moves_.end() && at->msg_id == msg_id && at->where == where) return false;
+    moves_.insert(at, {msg_id, where});
     return true;
   }
   bool known() const { return !moves_.empty(); }
-  bool in_now() const { return !moves_.empty() && moves_.back().in; }
+  bool in_now() const {
+    return !moves_.empty() &&
+           (moves_.back().where == Where::kIn || moves_.back().where == Where::kInBefore);
+  }
 
   // Whether the entry with this id is for this user. The removal itself is told to the removed
   // one. Who comes back while the fan-out still runs counts as never gone: what was written in
@@ -40,19 +50,33 @@ class Membership {
   Owed Of(uint64_t msg_id) const {
     if (moves_.empty()) return Owed::kMaybe;
     if (msg_id < moves_.front().msg_id) {
-      return moves_.front().in && !moves_.front().vague ? Owed::kNo : Owed::kMaybe;
+      return moves_.front().where == Where::kIn ? Owed::kNo : Owed::kMaybe;
     }
     size_t last = 0;
     while (last + 1 < moves_.size() && moves_[last + 1].msg_id <= msg_id) ++last;
-    if (moves_[last].in || moves_[last].msg_id == msg_id) return Owed::kYes;
+    switch (moves_[last].where) {
+      case Where::kIn:
+      case Where::kInBefore:
+        return Owed::kYes;
+      case Where::kUnsure:
+        return Owed::kMaybe;
+      case Where::kOut:
+        break;
+    }
+    if (moves_[last].msg_id == msg_id) return Owed::kYes;
     return last + 1 < moves_.size() ? Owed::kMaybe : Owed::kNo;
   }
 
  private:
+  enum class Where : uint8_t {
+    kIn,
+    kInBefore,  // was in before already, for who knows how long
+    kOut,
+    kUnsure,
+  };
   struct Move {
     uint64_t msg_id;
-    bool in;
-    bool vague;  // was in before already, for who knows how long
+    Where where;
   };
   std::vector<Move> moves_;  // by id
 };

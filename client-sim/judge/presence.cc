@@ -27,7 +27,9 @@ void PresenceJudge::Up(uint32_t user_id, uint32_t device_id, int64_t now_ms) {
   if (user.up++ == 0) {
     if (now_ms - user.down_since >= options_.offline_after_ms - options_.early_slack_ms) {
       user.absent_until = now_ms;
+      user.was_steady = false;
     }
+    if (now_ms - user.down_since >= options_.offline_after_ms + Late()) user.gone_until = now_ms;
     user.up_since = now_ms;
   }
   user.steady_since = now_ms;
@@ -48,6 +50,8 @@ void PresenceJudge::Down(uint32_t user_id, uint32_t device_id, int64_t now_ms) {
   User& user = users_[user_id];
   user.steady_since = now_ms;
   if (--user.up > 0) return;
+  const int64_t shown_after = options_.online_after_ms + options_.early_slack_ms;
+  if (now_ms - user.up_since >= shown_after) user.was_steady = true;
   user.down_since = now_ms;
   if (!user.observers.empty()) CheckAt(user_id, now_ms + options_.offline_after_ms + Late());
 }
@@ -64,28 +68,29 @@ bool PresenceJudge::JudgeOnline(const User& user, int64_t now_ms, std::string& w
     return false;
   }
   const int64_t steady = now_ms - user.up_since;
-  const bool was_absent = user.absent_until == user.up_since;
+  const bool was_absent = user.gone_until == user.up_since;
   if (!was_absent || options_.silent_line_ms > 0) return true;
   if (steady >= options_.online_after_ms - options_.early_slack_ms) return true;
   wrong = fmt::format("online after only {} ms of connection", steady);
   return false;
 }
 
-bool PresenceJudge::JudgeOffline(const User& user, int64_t now_ms, std::string& wrong) const {
+bool PresenceJudge::JudgeOffline(const User& user, const Observer& observer, int64_t now_ms,
+                                 std::string& wrong) const {
   const int64_t grace = options_.offline_after_ms - options_.early_slack_ms;
+  // Since the last long absence: was it ever online for this one who watches?
+  const bool was_online = observer.online_ms > user.absent_until;
   if (user.up == 0) {
     if (now_ms - user.down_since >= grace) return true;
-    // Was it offline already, and came only for a moment?
-    if (now_ms - user.absent_until <= grace + options_.online_after_ms + Late()) return true;
+    if (!user.was_steady && !was_online) return true;  // offline all the time, came for a moment
     wrong = fmt::format("offline {} ms after the last device was gone, within the grace",
                         now_ms - user.down_since);
     return false;
   }
-  if (now_ms - user.absent_until <= options_.online_after_ms + Late()) return true;
-  if (now_ms - user.steady_since <= options_.online_after_ms + Late() &&
-      user.steady_since - user.absent_until <= options_.online_after_ms + Late()) {
-    return true;  // not steady enough yet to be shown
-  }
+  const int64_t shown_after = options_.online_after_ms + Late();
+  const bool fresh = now_ms - user.absent_until <= shown_after ||
+                     (!user.was_steady && now_ms - user.steady_since <= shown_after);
+  if (fresh && !was_online) return true;
   if (options_.silent_line_ms > 0) return true;  // the server may know better than the device
   wrong = fmt::format("offline while connected for {} ms", now_ms - user.up_since);
   return false;
@@ -98,7 +103,7 @@ void PresenceJudge::Shown(uint32_t device_id, uint32_t user_id, bool online, int
                                [&](const Observer& o) { return o.device == device_id; });
   const bool fresh = observer == user.observers.end();
   if (fresh) {
-    observer = user.observers.insert(observer, Observer{device_id, Sight::kUnknown, false});
+    observer = user.observers.insert(observer, Observer{device_id});
     devices_[device_id].watches.push_back(user_id);
   }
   const Sight sight = online ? Sight::kOnline : Sight::kOffline;
@@ -108,7 +113,8 @@ void PresenceJudge::Shown(uint32_t device_id, uint32_t user_id, bool online, int
   if (now_ms >= CalmAt()) {
     std::string wrong;
     const bool right =
-        online ? JudgeOnline(user, now_ms, wrong) : JudgeOffline(user, now_ms, wrong);
+        online ? JudgeOnline(user, now_ms, wrong) : JudgeOffline(user, *observer, now_ms, wrong);
+    if (online && right) observer->online_ms = now_ms;
     if (!right && !observer->blamed) {
       observer->blamed = true;
       report_(device_id, user_id, std::move(wrong));

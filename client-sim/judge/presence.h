@@ -47,7 +47,8 @@ class PresenceJudge {
   struct Observer {
     uint32_t device = kNone;
     Sight shown = Sight::kUnknown;
-    bool blamed = false;  // told once until something changes
+    bool blamed = false;           // told once until something changes
+    int64_t online_ms = kLongAgo;  // last shown as online, rightly
   };
   struct User {
     uint32_t up = 0;                  // connected devices
@@ -55,6 +56,8 @@ class PresenceJudge {
     int64_t up_since = kLongAgo;      // first device after nobody, while up > 0
     int64_t down_since = kLongAgo;    // while up == 0
     int64_t absent_until = kLongAgo;  // end of the last absence that outlasted the grace
+    int64_t gone_until = kLongAgo;    // end of the last one that must have been seen as such
+    bool was_steady = false;          // connected long enough to be shown since then, for sure
     std::vector<Observer> observers;
   };
   struct Device {
@@ -70,7 +73,8 @@ class PresenceJudge {
   // Until then anything may be shown, because of faults.
   int64_t CalmAt() const;
   bool JudgeOnline(const User& user, int64_t now_ms, std::string& wrong) const;
-  bool JudgeOffline(const User& user, int64_t now_ms, std::string& wrong) const;
+  bool JudgeOffline(const User& user, const Observer& observer, int64_t now_ms,
+                    std::string& wrong) const;
 
   const OracleOptions& options_;
   Report report_;
