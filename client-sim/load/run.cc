@@ -26,6 +26,7 @@ constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kSecond = 1'000 * kMs;
 constexpr int64_t kHookEvery = 100 * kMs;
 constexpr int64_t kConnectPatience = 60 * kSecond;
+constexpr int64_t kNobodyPatience = 10 * kSecond;  // nobody at all got in
 constexpr int64_t kIntroducePatience = 60 * kSecond;
 constexpr int64_t kBetweenRates = 10 * kSecond;  // what is under way gets between two rates
 constexpr int64_t kHurriedDrain = 15 * kSecond;  // after Ctrl-C
@@ -250,8 +251,14 @@ Status Run::Impl::Connect() {
   const uint32_t all = crowd_.devices();
   for (uint32_t device = 0; device < all; ++device) swarm_->GoOnline(device);
   const auto least_ns = static_cast<int64_t>(all / profile_.connect_rate * 1e9);
-  const bool in =
-      Until(swarm::NanoNow() + least_ns + kConnectPatience, [&] { return party_->ready() == all; });
+  const int64_t begun_ns = swarm::NanoNow();
+  bool hopeless = false;
+  Until(begun_ns + least_ns + kConnectPatience, [&] {
+    hopeless =
+        party_->ready() == 0 && swarm_->up() == 0 && swarm::NanoNow() > begun_ns + kNobodyPatience;
+    return hopeless || party_->ready() == all;
+  });
+  const bool in = party_->ready() == all;
   if (in || stopped_) return Status::Ok();
   std::string why = party_->last_loss().empty() ? "no answer" : party_->last_loss();
   if (!meter_.troubles().empty()) why = meter_.troubles().front();
