@@ -59,6 +59,7 @@ void Injector::Step(size_t i, int64_t now_ms) {
     case State::kStarting:
       if (processes_->Listens(i)) {
         life.state = State::kWell;
+        life.well_ms = now_ms;
         listener_({.kind = Incident::Kind::kBack,
                    .process = processes_->name(i),
                    .what = life.what,
@@ -123,8 +124,8 @@ void Injector::Ended(const Processes::Ended& end, int64_t now_ms) {
   ++life.counts.ended_by_itself;
   const std::string what = "ended by itself: " + end.how;
   // A broker that does not find the hub at its start gives up, and is started again: that is known.
-  const bool explained =
-      !end.crashed && life.state == State::kStarting && SomebodyElseIsAway(end.process);
+  const bool explained = !end.crashed && life.state == State::kStarting &&
+                         SomebodyElseWasAway(end.process, life.started_ms);
   if (!explained) Find(processes_->name(end.process) + " " + what);
   if (life.state == State::kWell) life.from_ms = now_ms;
   life.what = what;
@@ -138,9 +139,10 @@ void Injector::Ended(const Processes::Ended& end, int64_t now_ms) {
              .to_ms = 0});
 }
 
-bool Injector::SomebodyElseIsAway(size_t i) const {
+bool Injector::SomebodyElseWasAway(size_t i, int64_t since_ms) const {
   for (size_t other = 0; other < lives_.size(); ++other) {
-    if (other != i && lives_[other].state != State::kWell) return true;
+    const Life& life = lives_[other];
+    if (other != i && (life.state != State::kWell || life.well_ms >= since_ms)) return true;
   }
   return false;
 }
@@ -148,6 +150,7 @@ bool Injector::SomebodyElseIsAway(size_t i) const {
 void Injector::Restart(size_t i, int64_t now_ms) {
   Life& life = lives_[i];
   Check(processes_->Start(i));
+  life.started_ms = now_ms;
   life.state = State::kStarting;
   life.give_up_ms = now_ms + kComeBackMs;
 }

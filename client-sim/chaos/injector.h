@@ -64,6 +64,8 @@ class Injector {
     std::deque<Fault> ahead;
     std::string what;        // of the present incident
     int64_t from_ms = 0;     // when it began
+    int64_t started_ms = 0;  // the last time
+    int64_t well_ms = 0;     // since when it is, if it is
     int64_t until_ms = 0;    // when it is started or continued
     int64_t give_up_ms = 0;  // kDying: SIGKILL then; kStarting: it should long be there
     Counts counts;
@@ -73,7 +75,7 @@ class Injector {
   void Ended(const Processes::Ended& end, int64_t now_ms);
   void Step(size_t i, int64_t now_ms);
   void Restart(size_t i, int64_t now_ms);
-  bool SomebodyElseIsAway(size_t i) const;
+  bool SomebodyElseWasAway(size_t i, int64_t since_ms) const;
   void Check(const Status& status);
   void Find(std::string what);
 

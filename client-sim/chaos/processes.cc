@@ -19,6 +19,7 @@ extern "C" {  // glibc 2.36 forgot to say so
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 
 #include "common/base/clock.h"
 
@@ -95,6 +96,37 @@ class Spawning {
   posix_spawn_file_actions_t actions_;
   posix_spawnattr_t attributes_;
 };
+
+// A socket connected to the port on the loopback, -1 if nobody takes it. A listener there answers
+// within the call; no answer is as good as none.
+int ConnectTo(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  if (errno == EINPROGRESS) {
+    pollfd poll_fd{.fd = fd, .events = POLLOUT, .revents = 0};
+    if (poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLERR | POLLHUP)) == 0) return fd;
+  }
+  close(fd);
+  return -1;
+}
+
+// A Redis that is still loading listens, and refuses everything.
+bool AnswersPing(int fd) {
+  constexpr std::string_view kAsk = "PING\r\n", kAnswer = "+PONG";
+  if (send(fd, kAsk.data(), kAsk.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kAsk.size())) {
+    return false;
+  }
+  pollfd poll_fd{.fd = fd, .events = POLLIN, .revents = 0};
+  if (poll(&poll_fd, 1, Processes::kAskMs) <= 0) return false;
+  char answer[16];
+  const ssize_t size = recv(fd, answer, sizeof answer, 0);
+  return size > 0 && std::string_view(answer, static_cast<size_t>(size)).starts_with(kAnswer);
+}
 
 // ./nj gives every process as many files as the system lets it have; children inherit ours.
 void RaiseFileLimit() {
@@ -208,21 +240,11 @@ bool Processes::Listens(size_t i) const {
   const Process& process = all_[i];
   if (process.fd < 0 || process.paused) return false;
   if (process.entry.port == 0) return true;
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = ConnectTo(process.entry.port);
   if (fd < 0) return false;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(process.entry.port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  // On the loopback a listener answers within the call; no answer is as good as none.
-  const bool taken = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  bool connected = taken;
-  if (!taken && errno == EINPROGRESS) {
-    pollfd poll_fd{.fd = fd, .events = POLLOUT, .revents = 0};
-    connected = poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLERR | POLLHUP)) == 0;
-  }
+  const bool answers = process.entry.name != "redis" || AnswersPing(fd);
   close(fd);
-  return connected;
+  return answers;
 }
 
 Status Processes::Mend() {

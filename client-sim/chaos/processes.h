@@ -6,7 +6,7 @@
 // written back to stack.json at once, so that ./nj status and ./nj down go on working. While an
 // object lives it holds the lock that ./nj up and ./nj down take.
 //
-// One owner, one thread. Nothing blocks but Heal().
+// One owner, one thread. Nothing blocks but Heal(), and Listens() for an instant.
 #pragma once
 
 #include <memory>
@@ -53,8 +53,10 @@ class Processes {
   // Who has ended since the last call.
   std::vector<Ended> Watch();
 
-  // It takes connections on its port now; one that has no port: it runs and is not paused.
+  // It takes connections on its port now; Redis also has its data loaded and answers PING (asked
+  // for at most kAskMs); one that has no port: it runs and is not paused.
   bool Listens(size_t i) const;
+  static constexpr int kAskMs = 20;
 
   // Continues, starts and waits until all listen: at most `most_ms`. kUnavailable names who does
   // not.

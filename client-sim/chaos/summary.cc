@@ -60,21 +60,23 @@ int64_t LongestSilence(const report::Report& report) {
 }
 
 std::string MessageLines(const report::Report& report) {
-  double longest_ms = 0;
-  for (const report::Phase& phase : report.phases) {
-    longest_ms = std::max(longest_ms, phase.accepted.max_ms);
-  }
+  // An author who is away waits until the return, however well the servers are; a reader's wait is
+  // measured only while connected, and so shows how long the servers were of no use.
+  const report::Phase whole = report::Whole(report);
   return fmt::format(
       "messages    {} written, {} accepted, {} finally refused, {} unanswered\n"
       "copies      {} owed to devices, {} delivered; {} repeats recognised, {} gaps healed, {} "
       "resyncs\n"
       "marks       {} owed, {} there; presence shown {} times; {} messages of history compared\n"
-      "waiting     longest wait for an answer {:.1f} s; {} s in a row without any\n",
+      "outage      {:.1f} s the longest wait of a connected reader; {} s in a row nobody was "
+      "answered\n"
+      "answers     after {:.2f} s (p50), {:.1f} s (p99), {:.1f} s (longest), times away included\n",
       Tally(report, "written"), Tally(report, "accepted"), Tally(report, "refused"),
       Tally(report, "unanswered"), Tally(report, "owed"), Tally(report, "delivered"),
       Tally(report, "repeats"), Tally(report, "gaps"), Tally(report, "resyncs"),
       Tally(report, "marks_owed"), Tally(report, "marks"), Tally(report, "presence"),
-      Tally(report, "history_read"), longest_ms / 1000, LongestSilence(report));
+      Tally(report, "history_read"), whole.received.max_ms / 1000, LongestSilence(report),
+      whole.accepted.p50_ms / 1000, whole.accepted.p99_ms / 1000, whole.accepted.max_ms / 1000);
 }
 
 std::string VerdictLines(const report::Report& report, size_t most) {

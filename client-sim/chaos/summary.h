@@ -21,7 +21,7 @@ struct Victim {
 // A table of processes with their faults and the longest time that each was away.
 std::string FaultTable(const std::vector<Victim>& victims,
                        const std::vector<report::Fault>& faults);
-// Counts of messages, the longest wait for an answer, the longest stretch without any answer.
+// Counts of messages, how long clients had to do without, how long answers took.
 std::string MessageLines(const report::Report& report);
 // The verdict with the stories of what was broken (the first `most`), and the report's troubles.
 std::string VerdictLines(const report::Report& report, size_t most);

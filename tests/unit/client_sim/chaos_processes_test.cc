@@ -11,11 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
+#include <thread>
 
 #include "client-sim/chaos/injector.h"
 #include "client-sim/chaos/processes.h"
@@ -204,6 +207,57 @@ TEST_F(ChaosProcesses, HealWaitsForThePort) {
   ASSERT_EQ(listen(listener, 8), 0);
   EXPECT_TRUE(stack->Heal(0).ok());
   close(listener);
+}
+
+TEST_F(ChaosProcesses, RedisIsBackOnlyWhenItAnswers) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  ASSERT_EQ(listen(listener, 64), 0);
+  document_["redis"]["port"] = ntohs(address.sin_port);
+  Add("redis");
+  const auto stack = Open();
+  ASSERT_TRUE(stack);
+  EXPECT_FALSE(stack->Listens(0)) << "connected, but no answer";
+  std::atomic<bool> loading = true, over = false;
+  std::thread server([&] {
+    while (!over) {
+      const int fd = accept(listener, nullptr, nullptr);
+      const std::string_view answer = loading ? "-LOADING still\r\n" : "+PONG\r\n";
+      EXPECT_GE(write(fd, answer.data(), answer.size()), 0);
+      close(fd);
+    }
+  });
+  EXPECT_FALSE(stack->Listens(0)) << "still loading";
+  loading = false;
+  EXPECT_TRUE(Until([&] { return stack->Listens(0); }));
+  over = true;
+  stack->Listens(0);  // wakes the server
+  server.join();
+  close(listener);
+}
+
+TEST_F(ChaosProcesses, ABrokerThatGaveUpOnAHubThatWasAwayIsNoFinding) {
+  Add("redis");
+  Add("b1", "exec sleep 600", "exit 3");
+  const auto stack = Open();
+  ASSERT_TRUE(stack);
+  Injector injector(stack.get(),
+                    {{.at_ms = 0, .lasts_ms = 100, .process = 0, .hurt = Hurt::kPause},
+                     {.at_ms = 0, .lasts_ms = 0, .process = 1, .hurt = Hurt::kKill}},
+                    [](const Incident&) {});
+  injector.Begin(0);
+  ASSERT_TRUE(Until([&] { return injector.Turn(0), injector.counts(1).ended_by_itself == 1; }));
+  EXPECT_TRUE(injector.findings().empty());
+  injector.Turn(100);
+  injector.Turn(101);
+  // The next start falls into a time in which nobody else is away.
+  ASSERT_TRUE(Until([&] { return injector.Turn(600), injector.counts(1).ended_by_itself == 2; }));
+  EXPECT_EQ(injector.findings().size(), 1u);
 }
 
 TEST_F(ChaosProcesses, StrangersAreLeftAlone) {
