@@ -76,7 +76,7 @@ def test_errors_are_one_line(tmp_path, argv, word):
 
 def test_help_of_every_command():
     top = nj("help").stdout
-    for name in "setup build demo up down status token test bench fmt lint clean help".split():
+    for name in "setup build demo up down status token test bench chaos fmt lint clean help".split():
         assert name in top
         done = nj(name, "--help")
         assert done.returncode == 0 and "usage" in done.stdout
