@@ -252,6 +252,7 @@ void Broker::End(const ConnPtr& conn) {
 void Broker::ServiceIn() {
   if (!alive() || service_ != 0 || !world_.PersisterUp()) return;
   Do([this] {
+    if (service_ != 0) return;
     const core::SessionId session = ++last_session_;
     const auto verdict = Feed(core::ConnectAsked{session, "svc-persister:p1", "svc-persister",
                                                  world_.Token("svc-persister", true), true});

@@ -67,7 +67,7 @@ void Phone::Settle() {
 }
 
 bool Phone::Idle() const {
-  return connected() && brain_.synced() && brain_.unanswered() == 0 && brain_.asking() == 0 &&
+  return connected() && brain_.synced() && brain_.unanswered() == 0 &&
          brain_.cursor().held() == brain_.cursor().acked();
 }
 
@@ -219,7 +219,7 @@ void Phone::Write() {
   if (brain_.unanswered() > 40) return;
   std::string text = name() + ":" + std::to_string(++written_);
   if (world_.dice().Chance(60))
-    text += std::string(static_cast<size_t>(world_.dice().Between(100, 900)), 'x');
+    text += std::string(static_cast<size_t>(world_.dice().Between(100, 3500)), 'x');
   const std::string chat = world_.SomeChat(uid());
   if (const auto direct = ParseChatId(chat);
       direct && direct->direct && world_.dice().Chance(500)) {

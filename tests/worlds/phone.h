@@ -53,7 +53,8 @@ class Phone : public Client {
   // What it was last told on this connection about those it watches.
   const std::map<std::string, bool>& seen_online() const { return seen_online_; }
   const std::vector<std::string>& watched() const { return watched_; }
-  // Nothing is asked, unanswered or unacknowledged, as far as the device knows.
+  // Nothing is unanswered or unacknowledged, as far as the device knows. (It may always be asking
+  // for marks: of those who never come there are none.)
   bool Idle() const;
 
  private:

@@ -38,7 +38,7 @@ void Bounds(Shape& shape, Dice& dice) {
   if (dice.Chance(300)) config.lease_ttl_ms = dice.Between(600, 5000);
   if (dice.Chance(400)) config.silent_after_ms = dice.Between(1000, 10'000);
   if (dice.Chance(300)) config.silent_rounds = static_cast<int>(dice.Between(1, 3));
-  if (dice.Chance(200)) shape.hub.inbox_entries = static_cast<size_t>(dice.Between(3, 20));
+  if (dice.Chance(200)) shape.hub.inbox_entries = static_cast<size_t>(dice.Between(30, 100));
   if (dice.Chance(150)) shape.hub.journal_max = static_cast<size_t>(dice.Between(3, 30));
   if (dice.Chance(150)) shape.hub.tasks_max = static_cast<size_t>(dice.Between(1, 4));
 }

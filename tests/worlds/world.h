@@ -12,6 +12,7 @@
 #include <ostream>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client-sim/judge/oracle.h"
@@ -103,6 +104,7 @@ class World {
   size_t Groups() const;
 
  private:
+  void RememberResync(const hub::Call& call, hub::Reply& reply);
   // world_people.cc
   void MakePeople();
   void MakeGroups();
@@ -152,6 +154,7 @@ class World {
   std::vector<client::DeviceId> judged_;  // by phone
   std::vector<std::string> people_, names_;
   std::vector<std::string> broken_;
+  std::map<std::pair<std::string, std::string>, bool> resync_owed_;  // by uid and device
   bool settling_ = false;
   int mutations_ = 0;
 };

@@ -9,7 +9,7 @@ namespace {
 constexpr int64_t kStepMs = 500;
 constexpr int64_t kMostMs = 600'000;  // of virtual time until all must be at rest
 constexpr uint64_t kMostEvents = 3'000'000;
-constexpr int kQuietSteps = 40;  // longer than any debounce, grace and lease
+constexpr int kQuietSteps = 26;  // longer than any debounce, grace and lease
 
 }  // namespace
 
