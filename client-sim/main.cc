@@ -20,6 +20,8 @@ int Run(int argc, char** argv) {
       nightjar::commands::AddDemo(app),
       nightjar::commands::AddLoad(app),
       nightjar::commands::AddVerify(app),
+      nightjar::commands::AddCompare(app),
+      nightjar::commands::AddHtml(app),
   };
   CLI11_PARSE(app, argc, argv);
   for (const auto& command : commands) {

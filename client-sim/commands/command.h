@@ -14,7 +14,9 @@ struct Command {
 };
 
 Command AddChat(CLI::App& program);
+Command AddCompare(CLI::App& program);
 Command AddDemo(CLI::App& program);
+Command AddHtml(CLI::App& program);
 Command AddLoad(CLI::App& program);
 Command AddVerify(CLI::App& program);
 

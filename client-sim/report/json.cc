@@ -12,6 +12,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kMostItems = 1'000'000;  // of one list or map
+// So that sums over all phases or seconds stay within 64 bits.
+constexpr size_t kMostPhases = 10'000;
+constexpr int64_t kLargest = 900'000'000'000'000;
+constexpr int64_t kLongest_s = 1'000'000'000;
 
 // Each value has one list of its fields, walked by the writer and by the reader.
 template <typename Io>
@@ -223,9 +227,10 @@ struct Reader {
     value = json.get<uint64_t>();
   }
   static void Read(const Json& json, const std::string& where, int64_t& value) {
-    if (!json.is_number_integer() ||
-        (json.is_number_unsigned() && json.get<uint64_t>() > INT64_MAX)) {
-      Fail(where, "not a whole number");
+    if (!json.is_number_integer()) Fail(where, "not a whole number");
+    if ((json.is_number_unsigned() && json.get<uint64_t>() > kLargest) ||
+        (!json.is_number_unsigned() && json.get<int64_t>() < -kLargest)) {
+      Fail(where, "too large a number");
     }
     value = json.get<int64_t>();
   }
@@ -269,6 +274,7 @@ bool Ascending(const Latency& latency) {
 
 // What types cannot say.
 void Check(const Report& report) {
+  if (report.phases.size() > kMostPhases) Fail("phases", "too long a list");
   for (size_t i = 0; i < report.phases.size(); ++i) {
     const Phase& phase = report.phases[i];
     if (!Ascending(phase.accepted) || !Ascending(phase.received) || !Ascending(phase.delivered)) {
@@ -281,6 +287,7 @@ void Check(const Report& report) {
     if (!Ascending(second.accepted_latency) || !Ascending(second.received_latency)) {
       Fail(where, "buckets that do not ascend");
     }
+    if (second.t_s < -kLongest_s || second.t_s > kLongest_s) Fail(where, "t_s is beyond all runs");
     if (i > 0 && report.series[i - 1].t_s >= second.t_s) Fail(where, "t_s does not ascend");
   }
 }

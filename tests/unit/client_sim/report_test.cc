@@ -75,7 +75,10 @@ TEST(ReportJson, SaysInOneLineWhatIsWrong) {
             "phases[0]: buckets that do not ascend");
   EXPECT_EQ(with(R"("phases": [{"cpu_us": {"redis": "1"}}])"),
             "phases[0].cpu_us.redis: not a whole number");
-  EXPECT_EQ(with(R"("started_ms": 18446744073709551615)"), "started_ms: not a whole number");
+  EXPECT_EQ(with(R"("started_ms": 18446744073709551615)"), "started_ms: too large a number");
+  EXPECT_EQ(with(R"("started_ms": -9000000000000000000)"), "started_ms: too large a number");
+  EXPECT_EQ(with(R"("started_ms": 1e3)"), "started_ms: not a whole number");
+  EXPECT_EQ(with(R"("series": [{"t_s": 1000000001}])"), "series[0]: t_s is beyond all runs");
   EXPECT_EQ(with(R"("series": [{"t_s": 2}, {"t_s": 2}])"), "series[1]: t_s does not ascend");
   EXPECT_EQ(with(R"("interrupted": 0)"), "interrupted: neither true nor false");
   EXPECT_EQ(with(R"("machine": [])"), "machine: not an object");
