@@ -20,28 +20,14 @@ enum class Mutant {
   kTaskDropped,      // a task is trimmed unfinished
   kAcceptsUnstored,  // Accepted is told for what the hub never took
   kLosesDelivered,   // marks do not move
-  kRenumbersFrame,   // a frame carries the number after its own
-  kForgedText,       // a text changes on its way
-  kAppendsTwice,     // an append does not look whether it was there already
   kMarksAhead,       // Delivered is told before an acknowledgement
   kCount
 };
 
-inline constexpr std::string_view kMutantNames[] = {"none",
-                                                    "forgets-window",
-                                                    "loses-journal",
-                                                    "loses-entry",
-                                                    "swaps-entries",
-                                                    "trims-unstored",
-                                                    "acks-too-much",
-                                                    "leaves-route",
-                                                    "stays-online",
-                                                    "task-dropped",
-                                                    "accepts-unstored",
-                                                    "loses-delivered",
-                                                    "renumbers-frame",
-                                                    "forged-text",
-                                                    "appends-twice",
-                                                    "marks-ahead"};
+inline constexpr std::string_view kMutantNames[] = {
+    "none",          "forgets-window", "loses-journal",    "loses-entry",
+    "swaps-entries", "trims-unstored", "acks-too-much",    "leaves-route",
+    "stays-online",  "task-dropped",   "accepts-unstored", "loses-delivered",
+    "marks-ahead"};
 
 }  // namespace nightjar::worlds

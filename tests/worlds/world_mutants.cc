@@ -68,11 +68,6 @@ hub::Reply World::ExecuteMutated(const hub::Call& call) {
         }
       }
       break;
-    case Mutant::kAppendsTwice:
-      if (const auto* append = std::get_if<hub::Append>(&call); append != nullptr && Rarely()) {
-        for (const auto& uid : append->uids) hub_state.users[uid].chats[append->chat] = 0;
-      }
-      break;
     case Mutant::kLeavesRoute:
       if (const auto* logout = std::get_if<hub::Logout>(&call); logout != nullptr && Rarely()) {
         hub::Logout other = *logout;
