@@ -20,6 +20,7 @@
 #include "client-sim/judge/oracle.h"
 #include "client-sim/load/run.h"
 #include "client-sim/report/file.h"
+#include "client-sim/report/html.h"
 #include "client-sim/report/json.h"
 #include "client-sim/report/report.h"
 #include "client-sim/stack.h"
@@ -31,7 +32,7 @@ constexpr int kHeld = 0, kNotRun = 1, kBroken = 2;
 constexpr size_t kMostStories = 10;
 
 struct Options {
-  std::string stack, profile = "chaos", json;
+  std::string stack, profile = "chaos", json, html;
   bool kill = false;
   double seconds = 0;  // 0: what the profile says
   uint64_t seed = 1;
@@ -108,6 +109,7 @@ class Trial {
     std::cout << chaos::MessageLines(report) << chaos::VerdictLines(report, kMostStories)
               << (interrupted ? "interrupted before its end\n" : "") << std::flush;
     if (!Write(options.json, report::ToJson(report))) return kNotRun;
+    if (!Write(options.html, report::ToHtml(report))) return kNotRun;
     return run_.exit_code() == 0 && injector_.findings().empty() ? kHeld : kBroken;
   }
 
@@ -233,6 +235,7 @@ Command AddVerify(CLI::App& program) {
   command->add_option("--set", options->set, "KEY=VALUE of the profile; repeatable")
       ->allow_extra_args(false);
   command->add_option("--json", options->json, "write the report there");
+  command->add_option("--html", options->html, "write the report there, as a page");
   return {command, [options] { return Verify(*options); }};
 }
 

@@ -40,13 +40,13 @@ def chaos(args):
         stack.up(args)
         code = verify([simulator, "verify", "--stack", os.path.join(folder, "stack.json"), "--kill",
                        "--seconds", str(args.seconds), "--seed", str(seed),
-                       "--json", f"{report}.json"])
+                       "--json", f"{report}.json", "--html", f"{report}.html"])
     finally:
         stack.down(folder)
         if code == HELD and not args.keep:
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            say(f"chaos: logs in {os.path.join(folder, 'log')}, report in {report}.json")
+            say(f"chaos: logs in {os.path.join(folder, 'log')}, report in {report}.html and .json")
     if code != HELD:
         say(f"chaos: the same faults again: ./nj chaos --seconds {args.seconds} --seed {seed}"
             + ("" if args.preset == "release" else f" --preset {args.preset}"))
