@@ -66,13 +66,14 @@ Command AddCompare(CLI::App& program) {
   auto* app = program.add_subcommand(
       "compare",
       "Tells how report B differs from report A: latencies, counts, CPU time and bytes per "
-      "message, and the options that were not the same. Reports are what `load --json` and "
+      "copy of a message, and the options that were not the same. Reports are what `load --json` "
+      "and "
       "`verify --json` write. Exit code 0 whatever differs; 1 with --fail-over if it is too much; "
       "2 for a file that is no report.");
   app->add_option("A", options->a, "report to compare with: the base")->required();
   app->add_option("B", options->b, "report that is looked at")->required();
   app->add_option("--fail-over", options->fail_over_percent,
-                  "exit code 1 if a p99 latency or the servers' CPU time per message is worse by "
+                  "exit code 1 if a p99 latency or the servers' CPU time per copy is worse by "
                   "more than PERCENT, or promises are broken only in B")
       ->type_name("PERCENT")
       ->check(CLI::Range(0.0, 1e6));

@@ -160,16 +160,16 @@ class Comparer {
     for (const auto& [name, cpu] : a.cpu_us) names.insert(name);
     for (const auto& [name, cpu] : b.cpu_us) names.insert(name);
     for (const std::string& name : names) {
-      Row("CPU " + name + " us/message", CpuPerMessage(a, name), CpuPerMessage(b, name),
-          Kind::kFigure, true);
+      Row("CPU " + name + " us/copy", CpuPerMessage(a, name), CpuPerMessage(b, name), Kind::kFigure,
+          true);
     }
     if (!a.cpu_us.empty() && !b.cpu_us.empty()) {
-      Row("CPU all servers us/message", CpuPerMessage(a), CpuPerMessage(b), Kind::kFigure, true,
+      Row("CPU all servers us/copy", CpuPerMessage(a), CpuPerMessage(b), Kind::kFigure, true,
           Check::kYes);
     }
-    Row("CPU load generator us/message", LoadCpuPerMessage(a), LoadCpuPerMessage(b), Kind::kFigure,
+    Row("CPU load generator us/copy", LoadCpuPerMessage(a), LoadCpuPerMessage(b), Kind::kFigure,
         true);
-    Row("bytes/message", BytesPerMessage(a), BytesPerMessage(b), Kind::kFigure, true);
+    Row("bytes/copy", BytesPerMessage(a), BytesPerMessage(b), Kind::kFigure, true);
   }
 
   void Processes(const Report& a, const Report& b) {

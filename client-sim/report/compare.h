@@ -16,7 +16,7 @@ struct Comparison {
 };
 
 // Phases are compared with the one of the same name; if no name is in both, the whole runs are.
-// `fail_over` is how much worse (0.1 is 10 %) a p99 latency or the servers' CPU time per message
+// `fail_over` is how much worse (0.1 is 10 %) a p99 latency or the servers' CPU time per copy
 // may be in B; a promise broken only in B is too much as well, and so is having neither a p99 nor
 // a CPU time to compare.
 Comparison Compare(const Report& a, const Report& b, std::optional<double> fail_over = {});

@@ -39,6 +39,7 @@ const char* FaultStyle(const std::string& what) {
   if (what.find("STOP") != std::string::npos || what.find("pause") != std::string::npos) {
     return "paused";
   }
+  if (what.find("stop") != std::string::npos) return "stopped";
   return "disturbed";
 }
 

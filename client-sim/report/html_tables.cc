@@ -66,7 +66,7 @@ Tile LatencyTile(const std::string& name, const Latency& latency) {
 }
 
 Tile CpuTile(const Phase& whole) {
-  Tile tile{"Server CPU", Figure(CpuPerMessage(whole)), "µs a message", {}};
+  Tile tile{"Server CPU", Figure(CpuPerMessage(whole)), "µs a copy", {}};
   for (const auto& [name, cpu_us] : whole.cpu_us) {
     if (tile.more.size() == 6) break;
     tile.more.emplace_back(name, Figure(CpuPerMessage(whole, name)) + " µs");
@@ -81,7 +81,7 @@ Tile BytesTile(const Phase& whole) {
   };
   return {"Traffic",
           Figure(BytesPerMessage(whole)),
-          "bytes a message",
+          "bytes a copy",
           {{"to the brokers", each(whole.bytes_up)}, {"to the clients", each(whole.bytes_down)}}};
 }
 
@@ -157,7 +157,7 @@ Table CostTable(const Report& report) {
       if (names.size() < 24) names.insert(name);
     }
   }
-  Table table{"Costs of a message: CPU in µs, TCP payload in bytes", {"Phase", "accepted"}, {}};
+  Table table{"Costs of a copy: CPU in µs, TCP payload in bytes", {"Phase", "copies"}, {}};
   table.columns.insert(table.columns.end(), names.begin(), names.end());
   for (const char* column :
        {"all servers", "load generator", "bytes up", "bytes down", "CPU of others"}) {
@@ -267,7 +267,8 @@ void AppendTiles(std::string& page, const Report& report) {
   page += "<div class=\"tiles\">\n";
   AppendTile(page, VerdictTile(report, whole));
   if (whole.counts.intended > 0) {
-    const double per_s = whole.seconds > 0 ? static_cast<double>(whole.handled) / whole.seconds : 0;
+    const double per_s =
+        whole.seconds > 0 ? static_cast<double>(whole.counts.accepted) / whole.seconds : 0;
     AppendTile(page, {"Accepted",
                       Figure(per_s),
                       "messages/s",
@@ -336,6 +337,12 @@ void AppendCosts(std::string& page, const Report& report) {
   AppendTable(tables, ProcessTable(report));
   AppendTable(tables, PacketTable(report));
   if (report.idle.connections > 0) AppendTable(tables, IdleTable(report));
+  if (!report.phases.empty()) {
+    tables +=
+        "<p class=\"note\">A copy is a message as one other device gets it: a direct message has "
+        "as many as its reader has devices, a group's message one for each device of its "
+        "members.</p>\n";
+  }
   if (!tables.empty()) page += "<section><h2>Costs</h2>\n" + tables + "</section>\n";
 }
 

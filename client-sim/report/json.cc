@@ -49,7 +49,6 @@ void Fields(Io& io, Phase& phase) {
   io("seconds", phase.seconds);
   io("counts", phase.counts);
   io("handled", phase.handled);
-  io("copies", phase.copies);
   io("bytes_up", phase.bytes_up);
   io("bytes_down", phase.bytes_down);
   io("accepted", phase.accepted);

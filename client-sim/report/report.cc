@@ -38,7 +38,6 @@ void Add(Counts& into, const Counts& other) {
 void AddTalk(Phase& into, const Phase& other) {
   Add(into.counts, other.counts);
   into.handled += other.handled;
-  into.copies += other.copies;
   into.bytes_up += other.bytes_up;
   into.bytes_down += other.bytes_down;
   Merge(into.accepted, other.accepted);

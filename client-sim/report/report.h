@@ -38,9 +38,8 @@ struct Phase {
   double from_s = 0;   // when it began
   double seconds = 0;  // how long it was measured
   Counts counts;
-  uint64_t handled = 0;  // messages accepted in this time, whenever they were intended: CPU time
-                         // and bytes of the phase are told per one of them
-  uint64_t copies = 0;   // copies received in this time: a message to a group has many
+  uint64_t handled = 0;  // copies received in this time, whenever their message was intended: CPU
+                         // time and bytes of the phase are told per one of them
   uint64_t bytes_up = 0, bytes_down = 0;  // clients to brokers, and back
   Latency accepted, received, delivered;  // from the intended send time
   std::map<std::string, int64_t> cpu_us;  // of each watched process
@@ -150,9 +149,10 @@ void Merge(Report& into, const Report& other);
 // of intended messages per second. Without phases: empty.
 Phase Whole(const Report& report);
 
-// CPU time of `process` per message handled; 0 if none was.
+// CPU time of `process` per copy handled; 0 if none was. Between pairs of users with one device
+// each a message has one copy.
 double CpuPerMessage(const Phase& phase, const std::string& process);
-// CPU time of all watched processes together per message handled.
+// CPU time of all watched processes together.
 double CpuPerMessage(const Phase& phase);
 double LoadCpuPerMessage(const Phase& phase);
 // Both directions.

@@ -6,7 +6,7 @@
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const SVG = 'http://www.w3.org/2000/svg';
-  const FAULTS = {killed: 'killed', paused: 'paused', disturbed: 'other fault'};
+  const FAULTS = {killed: 'killed', paused: 'paused', stopped: 'stopped', disturbed: 'other fault'};
 
   const begin = Math.min(data.t[0], ...data.phases.map((p) => p.from));
   const end = data.t[data.t.length - 1] + data.step;

@@ -27,7 +27,6 @@ inline Report SampleReport() {
   phase.seconds = 2.5;
   phase.counts = {100, 99, 98, 97, 96, 2, 1, {{"resends", 3}}};
   phase.handled = 98;
-  phase.copies = 97;
   phase.bytes_up = 9800;
   phase.bytes_down = 19600;
   phase.accepted = SampleLatency(1'000'000);
