@@ -1,4 +1,4 @@
-// A report as JSON, schema "nightjar-sim-report/1" (docs/client-sim.md has every field).
+// A report as JSON, schema "nightjar-sim-report/1" (docs/report-schema.md has every field).
 //
 // Reading is for files that anybody may have made: strict about the schema's name and about the
 // type of each field it knows, silent about fields it does not know, bounded in size. A field that

@@ -1,6 +1,6 @@
 // What a run of nightjar-sim found out: the figures, the faults that were injected, the judge's
 // verdict. One value that `load` and `verify` fill, that is written as JSON (json.h; the schema is
-// told in docs/client-sim.md), shown as a page (html.h) and compared (compare.h).
+// told in docs/report-schema.md), shown as a page (html.h) and compared (compare.h).
 //
 // Plain values; no sharing, no I/O. Times: `*_s` are seconds since the run's start (`started_ms`),
 // before which nothing was connected. Bytes are of TCP payload: what MQTT and Nightjar cost,
