@@ -5,15 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <sstream>
 #include <utility>
 
 #include "client-sim/crowd/crowd.h"
 #include "client-sim/judge/oracle.h"
-#include "client-sim/line/shape.h"
 #include "client-sim/load/bare.h"
 #include "client-sim/load/fleet.h"
 #include "client-sim/load/meter.h"
+#include "client-sim/load/mix.h"
 #include "client-sim/load/progress.h"
 #include "client-sim/load/read_back.h"
 #include "client-sim/report/report.h"
@@ -33,33 +32,6 @@ constexpr int64_t kHurriedDrain = 15 * kSecond;  // after Ctrl-C
 constexpr int64_t kReadBackPatience = 60 * kSecond;
 constexpr double kIntroductions = 1000;  // a second
 constexpr int kDeedsAtOnce = 200;        // then the network gets its turn
-
-// Shares of shapes, ascending sums.
-struct Mix {
-  std::vector<line::Shape> shapes;
-  std::vector<double> up_to;
-};
-
-Result<Mix> ReadMix(const std::string& text) {
-  Mix mix;
-  std::istringstream parts(text);
-  std::string part;
-  double sum = 0;
-  while (std::getline(parts, part, ',')) {
-    const size_t colon = part.find(':');
-    const auto shape = line::FindShape(part.substr(0, colon));
-    if (!shape) {
-      std::string names;
-      for (const auto& name : line::ShapeNames()) names += (names.empty() ? "" : ", ") + name;
-      return Status(Code::kInvalidArgument,
-                    "line: no preset '" + part.substr(0, colon) + "' (there are: " + names + ")");
-    }
-    sum += colon == std::string::npos ? 1 : std::stod(part.substr(colon + 1));
-    mix.shapes.push_back(*shape);
-    mix.up_to.push_back(sum);
-  }
-  return mix;
-}
 
 }  // namespace
 
@@ -139,6 +111,7 @@ client::OracleOptions Run::Impl::JudgeOptions(const RunOptions& options) {
 }
 
 Status Run::Impl::Prepare() {
+  if (auto good = crowd::Check(profile_); !good.ok()) return good;
   auto mix = ReadMix(profile_.line);
   if (!mix.ok()) return mix.status();
   mix_ = std::move(*mix);
@@ -170,10 +143,7 @@ Status Run::Impl::Prepare() {
   swarm_ = std::make_unique<swarm::Swarm>(std::move(swarm), crowd_.devices(), party_.get());
   party_->Attach(swarm_.get(), &meter_);
   for (uint32_t device = 0; device < crowd_.devices(); ++device) {
-    const auto at = std::upper_bound(mix_.up_to.begin(), mix_.up_to.end(), crowd_.Lot(device));
-    if (at != mix_.up_to.end()) {
-      swarm_->Shape(device, &mix_.shapes[static_cast<size_t>(at - mix_.up_to.begin())]);
-    }
+    if (const auto* shape = mix_.Find(crowd_.Lot(device))) swarm_->Shape(device, shape);
   }
   return swarm_->Start();
 }
