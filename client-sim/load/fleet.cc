@@ -302,8 +302,10 @@ void Fleet::ReadHistory(uint32_t device, uint32_t index, int64_t now_ns) {
 }
 
 bool Fleet::Settled() const {
-  if (ready_ != devices_.size() || open_ > 0 || unmarked_ > 0) return false;
-  return judge_ == nullptr || judge_->Settled();
+  if (ready_ != devices_.size()) return false;
+  // The judge knows better: a mark may come before the Accepted that it covers (an answer that died
+  // with its broker and came with the repeat), and then stays in our count for ever.
+  return judge_ != nullptr ? judge_->Settled() : open_ == 0 && unmarked_ == 0;
 }
 
 const char* Fleet::KindName(swarm::Kind kind, bool) const {
