@@ -3,7 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <functional>
+#include <string>
 
 namespace nightjar::commands {
 
@@ -12,6 +15,17 @@ struct Command {
   std::function<int()>
       run;  // the program's exit code: 0 good, 1 failed, 2 bad use or a broken promise
 };
+
+// Of a --seed. CLI11 alone would take -1 for a very large one.
+inline CLI::Validator IsSeed() {
+  const auto check = [](const std::string& text) {
+    uint64_t seed = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+    const bool good = error == std::errc() && end == text.data() + text.size();
+    return good ? std::string() : "'" + text + "' is not a whole number of 64 bits, from 0 on";
+  };
+  return {check, "SEED"};
+}
 
 Command AddChat(CLI::App& program);
 Command AddCompare(CLI::App& program);

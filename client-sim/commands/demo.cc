@@ -95,6 +95,7 @@ Command AddDemo(CLI::App& program) {
       ->required()
       ->check(CLI::ExistingFile);
   app->add_option("--seed", demo->seed, "another seed, another conversation")
+      ->check(IsSeed())
       ->capture_default_str();
   app->add_option("--key-file", demo->key_file, "sign tokens with this key file, not the stack's")
       ->check(CLI::ExistingFile);

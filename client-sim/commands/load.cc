@@ -128,6 +128,13 @@ int RunLoad(const Asked& asked) {
     std::cerr << "nightjar-sim: " << good.message() << "\n";
     return 1;
   }
+  for (const auto& path : {asked.json, asked.html}) {
+    if (path.empty()) continue;
+    if (auto good = report::CheckWritable(path); !good.ok()) {
+      std::cerr << "nightjar-sim: " << good.message() << "\n";
+      return 1;
+    }
+  }
   std::signal(SIGINT, OnInterrupt);
   std::signal(SIGTERM, OnInterrupt);
   options.stop = [] { return g_interrupts > 0; };
@@ -147,7 +154,7 @@ int RunLoad(const Asked& asked) {
     if (path.empty()) continue;
     if (auto wrote = report::WriteFile(path, text); !wrote.ok()) {
       std::cerr << "nightjar-sim: " << wrote.message() << "\n";
-      return 1;
+      if (code == 0) code = 1;
     }
   }
   return code;
@@ -181,7 +188,9 @@ Command AddLoad(CLI::App& program) {
   where->add_flag("--bare", asked->bare,
                   "a plain broker: pairs, QoS 1 by hand (the yardstick of ./nj bench)");
   auto* how = app->add_option_group("How");
-  how->add_option("--seed", asked->seed, "who writes to whom and when")->capture_default_str();
+  how->add_option("--seed", asked->seed, "who writes to whom and when")
+      ->check(IsSeed())
+      ->capture_default_str();
   how->add_option("--processes", asked->processes, "load processes; the people are split")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

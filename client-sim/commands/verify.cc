@@ -108,9 +108,10 @@ class Trial {
     if (options.kill) std::cout << chaos::FaultTable(victims, report.faults);
     std::cout << chaos::MessageLines(report) << chaos::VerdictLines(report, kMostStories)
               << (interrupted ? "interrupted before its end\n" : "") << std::flush;
-    if (!Write(options.json, report::ToJson(report))) return kNotRun;
-    if (!Write(options.html, report::ToHtml(report))) return kNotRun;
-    return run_.exit_code() == 0 && injector_.findings().empty() ? kHeld : kBroken;
+    const bool held = run_.exit_code() == 0 && injector_.findings().empty();
+    const bool json = Write(options.json, report::ToJson(report));
+    const bool html = Write(options.html, report::ToHtml(report));
+    return !held ? kBroken : json && html ? kHeld : kNotRun;
   }
 
  private:
@@ -202,6 +203,10 @@ int Verify(const Options& options) {
   }
   auto processes = chaos::Processes::Open(options.stack);
   if (!processes.ok()) return Refuse(processes.status());
+  for (const std::string& path : {options.json, options.html}) {
+    if (path.empty()) continue;
+    if (Status status = report::CheckWritable(path); !status.ok()) return Refuse(status);
+  }
   HearSignals();
 
   std::cout << "seed        " << options.seed << "\n" << std::flush;
@@ -229,6 +234,7 @@ Command AddVerify(CLI::App& program) {
                    "ten times in 120)")
       ->check(CLI::Range(1.0, 86'400.0));
   command->add_option("--seed", options->seed, "of people, messages and faults")
+      ->check(IsSeed())
       ->capture_default_str();
   command->add_option("--profile", options->profile, "who there is and what they do: name or file")
       ->capture_default_str();

@@ -105,4 +105,15 @@ Status WriteFile(const std::string& path, std::string_view text) {
   return Failed(path, "write", error);
 }
 
+Status CheckWritable(const std::string& path) {
+  struct stat there {};
+  if (stat(path.c_str(), &there) == 0) {
+    if (S_ISDIR(there.st_mode)) return Failed(path, "write", EISDIR);
+    return access(path.c_str(), W_OK) == 0 ? Status() : Failed(path, "write", errno);
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const char* where = folder.empty() ? "." : folder.c_str();
+  return access(where, W_OK | X_OK) == 0 ? Status() : Failed(path, "write", errno);
+}
+
 }  // namespace nightjar::report

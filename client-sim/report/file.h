@@ -17,4 +17,7 @@ Result<Report> ReadReport(const std::string& path);
 // before still is: a temporary file beside it is renamed. Devices and pipes are written directly.
 Status WriteFile(const std::string& path, std::string_view text);
 
+// Whether WriteFile would get so far as to write: for saying it before a long run, not after.
+Status CheckWritable(const std::string& path);
+
 }  // namespace nightjar::report

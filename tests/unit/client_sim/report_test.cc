@@ -237,6 +237,11 @@ TEST_F(ReportFile, ErrorsNameThePath) {
   EXPECT_EQ(WriteFile(Path("no/such"), "x").message(),
             Path("no/such") + ": cannot write: No such file or directory");
   EXPECT_EQ(WriteFile(Path(""), "x").message(), Path("") + ": cannot write: Is a directory");
+  for (const std::string path : {Path("no/such"), Path("")}) {
+    EXPECT_EQ(CheckWritable(path).message(), WriteFile(path, "x").message());
+  }
+  EXPECT_TRUE(CheckWritable(Path("new")).ok());
+  EXPECT_TRUE(CheckWritable("new-in-this-folder").ok());
   EXPECT_EQ(ReadReport(Path("none")).status().code(), Code::kNotFound);
   EXPECT_EQ(ReadReport(Path("")).status().message(), Path("") + ": cannot read: Is a directory");
   ASSERT_TRUE(WriteFile(Path("bad"), "{}").ok());
