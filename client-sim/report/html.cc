@@ -129,10 +129,11 @@ void AppendCharts(std::string& page, const Report& report) {
       "</noscript>\n<div id=\"timeline\"></div>\n<div class=\"charts\">\n";
   for (size_t i = 0; i < charts.charts.size(); ++i) {
     const Chart& chart = charts.charts[i];
+    const bool alone = i + 1 == charts.charts.size() && i % 2 == 0;  // in its row
     page += fmt::format(
         "<figure id=\"chart-{}\"{}><figcaption><b>{}</b> <span>{}</span><small>{}</small>"
         "</figcaption></figure>\n",
-        i, i < 2 ? " class=\"broad\"" : "", EscapeHtml(chart.title), EscapeHtml(chart.unit),
+        i, i < 2 || alone ? " class=\"broad\"" : "", EscapeHtml(chart.title), EscapeHtml(chart.unit),
         EscapeHtml(chart.note));
   }
   page += "</div></section>\n<script type=\"application/json\" id=\"figures\">";

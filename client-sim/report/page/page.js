@@ -11,6 +11,7 @@
   const begin = Math.min(data.t[0], ...data.phases.map((p) => p.from));
   const end = data.t[data.t.length - 1] + data.step;
   const views = [];   // one a chart: {draw(), show(index), svg}
+  let paper = false;  // about to be printed: as wide as a page, whatever the window is
   let chosen = null;  // index into data.t that is read, or null
 
   function make(name, attributes = {}, ...children) {
@@ -211,14 +212,14 @@
       return output;
     });
     faultLegend(legend);
-    read.setAttribute('aria-live', 'polite');
     figureNode.append(legend, room, read);
     const scale = scaleOf(chart);
     const view = {chart, f: null, mark: null};
 
     view.draw = () => {
-      const width = Math.max(room.clientWidth, 260);
-      const height = figureNode.classList.contains('broad') ? Math.min(280, 190 + width / 12) : 190;
+      const broad = figureNode.classList.contains('broad');
+      const width = paper ? (broad ? 690 : 330) : Math.max(room.clientWidth, 260);
+      const height = broad ? Math.min(280, 190 + width / 12) : 190;
       const f = view.f = frame(width, height, 46, 22);
       drawFaults(f);
       for (const tick of scale.ticks) {
@@ -243,6 +244,9 @@
       outputs.forEach((output, i) => {
         output.value = chosen === null ? '' : figure(chart.lines[i].values[chosen]);
       });
+      // Only the chart that has the focus speaks, and with its values.
+      const speaks = room.contains(document.activeElement);
+      read.setAttribute('aria-live', speaks ? 'polite' : 'off');
       read.textContent = chosen === null ? '' : reading(chosen);
       if (chosen === null) return;
       const x = view.f.x(middle(chosen));
@@ -296,7 +300,7 @@
     room.append(legend, picture, read);
     const view = {f: null, mark: null};
     view.draw = () => {
-      const width = Math.max(picture.clientWidth, 260);
+      const width = paper ? 690 : Math.max(picture.clientWidth, 260);
       const left = Math.min(110, width * 0.28), row = 21;
       const f = view.f = frame(width, rows.length * row + 32, left, 22);
       rows.forEach((name, i) => {
@@ -362,5 +366,12 @@
   });
   window.addEventListener('beforeprint', () => {
     for (const details of document.querySelectorAll('.violation')) details.open = true;
+    paper = true;
+    choose(null);
+    drawAll();
+  });
+  window.addEventListener('afterprint', () => {
+    paper = false;
+    drawAll();
   });
 })();
