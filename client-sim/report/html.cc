@@ -133,8 +133,8 @@ void AppendCharts(std::string& page, const Report& report) {
     page += fmt::format(
         "<figure id=\"chart-{}\"{}><figcaption><b>{}</b> <span>{}</span><small>{}</small>"
         "</figcaption></figure>\n",
-        i, i < 2 || alone ? " class=\"broad\"" : "", EscapeHtml(chart.title), EscapeHtml(chart.unit),
-        EscapeHtml(chart.note));
+        i, i < 2 || alone ? " class=\"broad\"" : "", EscapeHtml(chart.title),
+        EscapeHtml(chart.unit), EscapeHtml(chart.note));
   }
   page += "</div></section>\n<script type=\"application/json\" id=\"figures\">";
   page += ForScript(ChartsJson(report, charts));
