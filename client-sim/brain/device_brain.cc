@@ -305,7 +305,10 @@ void DeviceBrain::AskMarks(bool overdue_only, Now now) {
 ChatNotes& DeviceBrain::Chat(const std::string& chat_id) {
   const auto at = chats_.lower_bound(chat_id);
   if (at != chats_.end() && at->first == chat_id) return at->second;
-  return chats_.emplace_hint(at, chat_id, ChatNotes(chat_id))->second;
+  ChatNotes& chat = chats_.emplace_hint(at, chat_id, ChatNotes(chat_id))->second;
+  // A chat that the list has not told of yet may have more than what the inbox begins with.
+  if (Listing()) chat.Rebuild();
+  return chat;
 }
 
 uint64_t DeviceBrain::Mark(const std::string& chat_id, const std::string& uid) const {

@@ -121,6 +121,7 @@ class DeviceBrain {
 
   // -- after a resync ---------------------------------------------------------------------------
   void BeginResync(Now now);
+  bool Listing() const;  // the list of chats has not come yet, or not all of it
   void OpenMore(Now now);
   void Rebuilt(const v1::Request& request, v1::Response& response, Now now, Out& out);
   void ReadBack(const std::string& chat_id, uint64_t before, Now now);

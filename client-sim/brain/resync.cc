@@ -17,6 +17,12 @@ void DeviceBrain::BeginResync(Now now) {
   Ask(std::move(request), /*resync=*/true, now);
 }
 
+bool DeviceBrain::Listing() const {
+  return std::any_of(requests_.begin(), requests_.end(), [](const auto& entry) {
+    return entry.second.resync && entry.second.request.has_list_chats();
+  });
+}
+
 void DeviceBrain::OpenMore(Now now) {
   auto busy = static_cast<size_t>(std::count_if(
       requests_.begin(), requests_.end(), [](const auto& entry) { return entry.second.resync; }));

@@ -144,6 +144,7 @@ struct DeviceBook {
   int64_t synced_ms = kNever;
   int64_t resynced_ms = INT64_MIN / 2;
   int64_t new_epoch_ms = INT64_MIN / 2;  // the last resync for a new epoch
+  int64_t passed_ms = INT64_MIN / 2;     // the last resync that passed entries over
   Fifo<Unacked> unacked;
 };
 

@@ -455,6 +455,28 @@ bool Oracle::Impl::Settled() const {
   return true;
 }
 
+std::string Oracle::Impl::MissingMark(ChatNo chat_no) const {
+  std::string line;
+  ForEachMark(*chats_[chat_no], [&](const Slot& slot, const ChatUser& user, uint64_t owed,
+                                    uint64_t mark) {
+    if (mark >= owed || !line.empty()) return;
+    line = fmt::format("; {} was not told that {} has {} (told up to {})",
+                       devices_[slot.device].name, users_[user.user].uid, Id(chat_no, owed), mark);
+  });
+  return line;
+}
+
+// The first device that has not acknowledged it.
+std::string Oracle::Impl::Lacking(const ChatBook& chat, const Entry& entry) const {
+  for (size_t i = 0; i < chat.slots.size(); ++i) {
+    const Slot& slot = chat.slots[i];
+    if (OwedTo(chat, entry, slot) != Owed::kYes || entry.acked.Get(i)) continue;
+    return fmt::format(" (not {}, {})", devices_[slot.device].name,
+                       entry.seen.Get(i) ? "which has it" : "which does not have it");
+  }
+  return "";
+}
+
 std::string Oracle::Impl::Outstanding() const {
   std::string lines;
   size_t unanswered = 0, behind = 0;
@@ -473,11 +495,12 @@ std::string Oracle::Impl::Outstanding() const {
     const MarkCount here = CountMarks(*chats_[chat]);
     marks.owed += here.owed;
     marks.there += here.there;
+    if (here.there < here.owed) lines += MissingMark(chat);
     if (chats_[chat]->window.empty() || ++shown > 3) continue;
     const Entry& entry = chats_[chat]->window[0];
-    lines += fmt::format("; {} is open: {} of {} devices have it, {} acknowledged it{}{}",
+    lines += fmt::format("; {} is open: {} of {} devices have it, {} acknowledged it{}{}{}",
                          Id(chat, entry.msg_id), entry.owed - entry.seen_left, entry.owed,
-                         entry.owed - entry.acked_left,
+                         entry.owed - entry.acked_left, this->Lacking(*chats_[chat], entry),
                          this->Answered(*chats_[chat], entry) ? "" : ", its author has no answer",
                          chats_[chat]->members_known ? "" : ", members not known");
   }

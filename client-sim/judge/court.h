@@ -65,6 +65,8 @@ class Oracle::Impl {
   void Drop(const judge::Entry& entry);  // out of the sums
   // Folds what is settled.
   void Fold(ChatNo chat);
+  std::string Lacking(const judge::ChatBook& chat, const judge::Entry& entry) const;
+  std::string MissingMark(ChatNo chat) const;
   bool Answered(const judge::ChatBook& chat, const judge::Entry& entry) const;
   void CheckStray(ChatNo chat, const judge::Entry& entry);
   void Sweep();

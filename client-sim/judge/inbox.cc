@@ -15,6 +15,7 @@ namespace {
 // While a device rebuilds after a resync it may know entries from history that come by inbox, and
 // say nothing of them.
 constexpr int64_t kRebuildMs = 60'000;
+constexpr int64_t kNoTime = INT64_MIN / 2;
 
 uint64_t HashChange(const v1::ChatChange& change) {
   uint64_t hash = HashText(change.by());
@@ -108,6 +109,14 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   presence_.Up(device.user, device_no, now_.mono_ms);
   if (synced.resync) ++tally_.resyncs;
   if (first) device.first_synced_ms = now_.mono_ms;
+  if (synced.resync && !first) {
+    // The server knows of fewer acknowledgements than there is room for: some were lost on their
+    // way, and what they were for is gone. Nobody can say which marks that took along.
+    for (const ChatNo chat : user.chats) {
+      chats_[chat]->users[ChatUserOf(chat, device.user)].marked_upto = 0;
+      MarksChanged(chat);
+    }
+  }
   if (passed_over || other_epoch) {
     PassOver(device_no, synced, other_epoch);
   } else if (device.session_resynced || first) {
@@ -122,7 +131,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
 void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other_epoch) {
   DeviceBook& device = devices_[device_no];
   UserBook& user = users_[device.user];
-  device.resynced_ms = now_.mono_ms;
+  device.resynced_ms = device.passed_ms = now_.mono_ms;
   if (other_epoch) device.new_epoch_ms = now_.mono_ms;
   // Up to where another device acknowledged it is known which entries those were.
   const bool exact = !other_epoch && synced.epoch == user.epoch && synced.start <= user.max_acked;
@@ -272,9 +281,16 @@ void Oracle::Impl::Saw(uint32_t device_no, ChatNo chat_no, Entry& entry, uint64_
   const Owed owed = OwedTo(chat, entry, chat.slots[slot]);
   entry.seen.Set(slot);
   if (seq > 0 && owed != Owed::kYes && entry.stray == kNone) entry.stray = slot;
-  if (owed != Owed::kYes) return;
-  --entry.seen_left;
-  --seen_left_;
+  if (owed == Owed::kYes) {
+    --entry.seen_left;
+    --seen_left_;
+  }
+  // Found in history by a device that a resync passed over entries: the judge may have heard of it
+  // only after that. It may have been among those, and then nobody acknowledges it.
+  const bool passed = seq == 0 && devices_[device_no].passed_ms > kNoTime;
+  if (!passed || entry.acked.Get(slot)) return;
+  entry.acked.Set(slot);
+  if (owed == Owed::kYes && --entry.acked_left == 0) Fold(chat_no);
 }
 
 void Oracle::Impl::SawSettled(uint32_t device_no, ChatNo chat_no, uint64_t msg_id, uint64_t seq) {
