@@ -25,6 +25,7 @@ void StartOver(FanOutPartition& part) {
   part.busy = part.failed = false;
   part.outstanding = 0;
   part.queue.clear();
+  part.members = {};
 }
 
 void Read(State& s, std::vector<uint32_t> partitions) {
@@ -52,25 +53,6 @@ void Trim(State& s, uint32_t partition) {
   Ask(s, std::move(call), PendingTrim{partition, part.run});
 }
 
-void BeginTask(State& s, uint32_t partition) {
-  FanOutPartition& part = s.fan_out.partitions[partition];
-  if (part.queue.empty()) return Trim(s, partition);
-  part.failed = false;
-  hub::GetChat call;
-  call.chat = part.queue.front().task.chat_id();
-  call.members = true;
-  const CachedChat* known = s.chats.Find(call.chat);
-  if (known != nullptr && known->whole) call.known_version = known->version;
-  Ask(s, std::move(call), PendingTaskMembers{partition, part.run, part.queue.front().position});
-}
-
-void FinishTask(State& s, uint32_t partition) {
-  FanOutPartition& part = s.fan_out.partitions[partition];
-  part.done = part.queue.front().position + 1;
-  part.queue.pop_front();
-  BeginTask(s, partition);
-}
-
 std::vector<std::string> Recipients(const CachedChat& chat, MsgId id) {
   std::vector<std::string> uids;
   for (const hub::Member& member : chat.members) {
@@ -96,6 +78,35 @@ void AppendTo(State& s, uint32_t partition, const std::vector<std::string>& uids
     ++part.outstanding;
     Ask(s, std::move(call), PendingAppend{partition, part.run});
   }
+}
+
+void FinishTask(State& s, uint32_t partition);
+
+void AppendToMembers(State& s, uint32_t partition) {
+  const FanOutPartition& part = s.fan_out.partitions[partition];
+  const auto uids = Recipients(part.members, part.queue.front().task.msg_id());
+  if (uids.empty()) return FinishTask(s, partition);
+  AppendTo(s, partition, uids);
+}
+
+void BeginTask(State& s, uint32_t partition) {
+  FanOutPartition& part = s.fan_out.partitions[partition];
+  if (part.queue.empty()) return Trim(s, partition);
+  part.failed = false;
+  hub::GetChat call;
+  call.chat = part.queue.front().task.chat_id();
+  if (part.members.chat == call.chat) return AppendToMembers(s, partition);
+  call.members = true;
+  const CachedChat* known = s.chats.Find(call.chat);
+  if (known != nullptr && known->whole) call.known_version = known->version;
+  Ask(s, std::move(call), PendingTaskMembers{partition, part.run, part.queue.front().position});
+}
+
+void FinishTask(State& s, uint32_t partition) {
+  FanOutPartition& part = s.fan_out.partitions[partition];
+  part.done = part.queue.front().position + 1;
+  part.queue.pop_front();
+  BeginTask(s, partition);
 }
 
 void Take(State& s, const hub::LogSlice& slice) {
@@ -228,19 +239,15 @@ void OnMembers(State& s, const PendingTaskMembers& pending, hub::Reply& reply) {
     return FinishTask(s, pending.partition);
   }
   const CachedChat* known = s.chats.Find(task.chat_id());
-  std::vector<std::string> uids;
   if (got->members_included) {
-    const CachedChat whole =
-        WholeChat(task.chat_id(), got->record.version, std::move(got->members));
-    uids = Recipients(whole, task.msg_id());
-    s.chats.Put(whole);
+    part->members = WholeChat(task.chat_id(), got->record.version, std::move(got->members));
+    s.chats.Put(part->members);
   } else if (known != nullptr && known->whole && known->version == got->record.version) {
-    uids = Recipients(*known, task.msg_id());
+    part->members = *known;
   } else {
     return BeginTask(s, pending.partition);  // it has left the cache, or changed: ask again
   }
-  if (uids.empty()) return FinishTask(s, pending.partition);
-  AppendTo(s, pending.partition, uids);
+  AppendToMembers(s, pending.partition);
 }
 
 FreshEntry OnAppend(State& s, const PendingAppend& pending, hub::Reply& reply) {

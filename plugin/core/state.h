@@ -51,6 +51,9 @@ struct FanOutPartition {
   uint64_t done = 0;       // position after the last finished task
   uint64_t end = 0;        // of the log, as last seen
   std::deque<Task> queue;
+  // Members of the chat at hand. Good for every task of it in `queue`: those were accepted before
+  // the members were asked for, and intervals tell who was one when.
+  CachedChat members;
 };
 
 struct FanOutState {

@@ -147,6 +147,22 @@ TEST_F(Groups, ATaskOfADeadBrokerIsFinishedByTheNext) {
   for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 2U) << uid;
 }
 
+TEST_F(Groups, TheMembersAreAskedForOnceForAllTasksThatAreThere) {
+  const auto people = People(50);
+  const std::string chat = Make(people);
+  for (uint64_t i = 1; i <= 10; ++i) world.SendChat(alice, i, chat, "to all");
+  int asked = 0, appended = 0;
+  while (world.queue().size() > 0) {
+    const hub::Call& next = world.queue().Peek();
+    if (const auto* get = std::get_if<hub::GetChat>(&next)) asked += get->members ? 1 : 0;
+    appended += std::holds_alternative<hub::Append>(next) ? 1 : 0;
+    world.queue().RunOne();
+  }
+  for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 11U) << uid;
+  EXPECT_EQ(appended, 10);
+  EXPECT_LE(asked, 3) << "the first may be read alone, and the change of making the group";
+}
+
 TEST_F(Groups, WhoMayChangeWhat) {
   const std::string chat = Make({"bob", "carol"});
   const SessionId bob = world.Device("bob", "b"), eve = world.Device("eve", "e");
