@@ -137,6 +137,7 @@ struct DeviceBook {
   uint64_t acked = 0;       // as far as the server is known to know
   uint64_t most_acked = 0;  // acknowledgements sent, in this epoch
   uint64_t most_held = 0;   // in this epoch, over all sessions
+  uint64_t first_head = 0;  // end of the inbox when the device appeared: it may get all of that
   uint64_t free_upto = 0;   // entries up to here may go by unreported: the device knows them
   uint64_t skips = 0;       // entries that went by without being shown
   uint64_t may_skip = 0;    // own messages and changes, which may go by
@@ -154,6 +155,7 @@ struct UserBook {
   int64_t epoch_ms = INT64_MIN / 2;        // when a device was first told of it, if not the first
   uint64_t max_seq = 0;                    // seen by anybody in this epoch
   uint64_t max_acked = 0;                  // by any device in this epoch
+  uint64_t acked_before = 0;               // the same of older epochs: numbers may have gone on
   int64_t passed_over_ms = INT64_MIN / 2;  // last resync that passed entries over
   std::vector<uint32_t> devices;
   std::vector<uint32_t> chats;

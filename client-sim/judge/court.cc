@@ -420,6 +420,10 @@ void Oracle::Impl::Disturbed(Now now, std::string what, bool sessions_may_die) {
   presence_.Disturbed(now.mono_ms, sessions_may_die);
 }
 
+void Oracle::Impl::ChatChanges(const v1::ChatChange& change) {
+  if (!blind_) LearnMoves(ChatOf(change.chat().chat_id()), change);
+}
+
 Tally Oracle::Impl::Count() const {
   Tally tally = tally_;
   tally.owed += owed_;

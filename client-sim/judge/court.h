@@ -31,6 +31,7 @@ class Oracle::Impl {
   void At(DeviceId device, std::string_view broker);
   void Took(DeviceId device, const Happening& happening, Now now);
   void Disturbed(Now now, std::string what, bool sessions_may_die);
+  void ChatChanges(const v1::ChatChange& change);
   Tally Count() const;
   bool Settled() const;
   std::string Outstanding() const;

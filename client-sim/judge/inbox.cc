@@ -47,9 +47,10 @@ void Oracle::Impl::CheckStart(uint32_t device_no, const Synced& synced) {
     wrong = fmt::format("starts after {}, and the head is {}", synced.start, synced.head);
   } else if (device.epoch == 0) {
     const bool known_before = user.epoch == 0 || synced.epoch != user.epoch;
-    if (synced.resync && !known_before && !trimmed && synced.start > user.max_acked) {
+    const uint64_t acked = std::max(user.max_acked, user.acked_before);
+    if (synced.resync && !known_before && !trimmed && synced.start > acked) {
       wrong = fmt::format("is new and starts after {}, though the user acknowledged only {}",
-                          synced.start, user.max_acked);
+                          synced.start, acked);
     }
   } else if (synced.epoch < device.epoch) {
     wrong = fmt::format("was in epoch {} and is told epoch {}", device.epoch, synced.epoch);
@@ -82,10 +83,12 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
     }
     user.epoch_ms = user.epoch != 0 ? now_.mono_ms : epoch_ms_;
     user.epoch = synced.epoch;
+    user.acked_before = std::max(user.acked_before, user.max_acked);
     user.max_seq = user.max_acked = 0;
   }
   if (first || other_epoch) {
     device.epoch = synced.epoch;
+    device.first_head = first ? synced.head : 0;
     device.most_held = device.most_acked = 0;
     device.unacked.clear();
   }
@@ -300,6 +303,7 @@ void Oracle::Impl::SawSettled(uint32_t device_no, ChatNo chat_no, uint64_t msg_i
   const Membership& member = chat.users[slot.user].member;
   const bool forbidden = chat.members_known && (!member.known() || member.Of(msg_id) == Owed::kNo);
   if (!forbidden && msg_id <= std::max(slot.optional_upto, chat.vague_upto)) return;
+  if (!forbidden && seq <= devices_[device_no].first_head) return;
   Subject subject{chat_no, msg_id, kNone, 0, device_no, kNone};
   Break(forbidden ? "G10" : "G2",
         forbidden ? fmt::format("{} got {} without being a member then", devices_[device_no].name,

@@ -20,6 +20,7 @@ void Oracle::Took(DeviceId device, const Happening& happening, Now now) {
 void Oracle::Disturbed(Now now, std::string what, bool sessions_may_die) {
   impl_->Disturbed(now, std::move(what), sessions_may_die);
 }
+void Oracle::ChatChanges(const v1::ChatChange& change) { impl_->ChatChanges(change); }
 void Oracle::HistoryBegins(const std::string& chat_id) { impl_->HistoryBegins(chat_id); }
 void Oracle::HistoryPage(const std::string& chat_id, const v1::History& page) {
   impl_->HistoryPage(chat_id, page);

@@ -95,6 +95,10 @@ class Oracle {
   // killed, stopped or woken).
   void Disturbed(Now now, std::string what, bool sessions_may_die);
 
+  // Who tells the judge everything may know of a change of a chat before devices are told, or when
+  // none ever is. Without this the judge learns who is in a chat from the devices.
+  void ChatChanges(const v1::ChatChange& change);
+
   // The whole history of a chat as read back at the end, ascending, page by page. Nothing may be
   // written to the chat meanwhile. Messages that the judge never heard of are extra.
   void HistoryBegins(const std::string& chat_id);

@@ -110,6 +110,7 @@ hub::Reply World::Execute(const hub::Call& call, const std::string& who) {
   ledger_.Before(call, state());
   hub::Reply reply = mutant_ == Mutant::kNone ? hub_.Execute(call) : ExecuteMutated(call);
   RememberResync(call, reply);
+  TellJudge(call, reply);
   trace_.Note(time(), "hub", call.index(), reply.index());
   if (const auto* send = std::get_if<hub::SendReply>(&reply)) {
     trace_.Mix(send->msg_id);
@@ -121,6 +122,28 @@ hub::Reply World::Execute(const hub::Call& call, const std::string& who) {
   const std::string wrong = ledger_.After(call, reply, who, state(), newest_hub_ms_);
   if (!wrong.empty()) Break("hub", wrong);
   return reply;
+}
+
+// The judge is told who is in a group as the hub decides it: a change of the members may reach a
+// device late, or fall out of every inbox, and who was in when says what is owed to whom (G1, G10).
+void World::TellJudge(const hub::Call& call, const hub::Reply& reply) {
+  const auto* done = std::get_if<hub::ChangeReply>(&reply);
+  if (done == nullptr || done->outcome != hub::ChangeReply::Outcome::kDone) return;
+  v1::ChatChange change;
+  change.set_msg_id(done->msg_id);
+  change.mutable_chat()->set_chat_id(done->record.chat);
+  change.mutable_chat()->set_member_count(done->record.member_count);
+  if (const auto* create = std::get_if<hub::CreateChat>(&call)) {
+    change.set_kind(v1::ChatChange::CREATED);
+    change.set_by(create->creator);
+    for (const std::string& uid : create->members) change.mutable_chat()->add_members(uid);
+  } else if (const auto* update = std::get_if<hub::UpdateChat>(&call)) {
+    change.set_kind(v1::ChatChange::MEMBERS_CHANGED);
+    change.set_by(update->by);
+    for (const std::string& uid : update->add) change.add_added(uid);
+    for (const std::string& uid : update->remove) change.add_removed(uid);
+  }
+  oracle_.ChatChanges(change);
 }
 
 // A known bug of the hub (fake and real), which worlds found: the login that passes entries over
