@@ -75,10 +75,17 @@ FreshEntry ToEntry(const RequestJob& job, EntryTemplate change, hub::ChangeReply
   return entry;
 }
 
+// `exact`: the members' intervals are the hub's own. They are not where somebody came back: the hub
+// alone knows whether a fan-out was open, for which they never left.
 void Done(State& s, RequestJob& job, const hub::ChatRecord& record,
-          std::vector<hub::Member> members) {
+          std::vector<hub::Member> members, bool exact = true) {
   *job.response.mutable_chat() = ToChat(record, members);
-  s.chats.Put(WholeChat(job.chat, record.version, std::move(members)));
+  CachedChat chat = WholeChat(job.chat, record.version, std::move(members));
+  if (!exact) {
+    chat.members.clear();
+    chat.whole = false;
+  }
+  s.chats.Put(std::move(chat));
   Answer(s, job);
 }
 
@@ -212,7 +219,10 @@ FreshEntry OnUpdated(State& s, JobPtr job, hub::ChangeReply& reply) {
       return {};
   }
   FreshEntry entry = ToEntry(*job, std::move(job->change), reply);
-  Done(s, *job, reply.record, Changed(job->members, job->add, job->remove, reply.msg_id));
+  const bool back = std::any_of(job->members.begin(), job->members.end(), [&](const auto& member) {
+    return std::find(job->add.begin(), job->add.end(), member.uid) != job->add.end();
+  });
+  Done(s, *job, reply.record, Changed(job->members, job->add, job->remove, reply.msg_id), !back);
   return entry;
 }
 

@@ -147,6 +147,21 @@ TEST_F(Groups, ATaskOfADeadBrokerIsFinishedByTheNext) {
   for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 2U) << uid;
 }
 
+TEST_F(Groups, WhoComesBackWhileAFanOutIsOpenNeverLeft) {
+  const auto people = People(50);
+  const std::string chat = Make(people);
+  world.SendChat(alice, 1, chat, "to all");
+  world.queue().RunOne();  // accepted; the task stays
+  world.Restart();
+  world.HubUp();
+  alice = world.Device("alice", "b");
+  Update(alice, chat, {}, {people[0]});
+  Update(alice, chat, {people[0]}, {});
+  EXPECT_EQ(HeadOf(people[0]), 1U) << "the dead one's lease still holds everything up";
+  world.Advance(12'000);
+  for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 4U) << uid;
+}
+
 TEST_F(Groups, TheMembersAreAskedForOnceForAllTasksThatAreThere) {
   const auto people = People(50);
   const std::string chat = Make(people);
