@@ -36,7 +36,8 @@ bool ChatNotes::Learn(uint64_t msg_id) {
   const bool fresh = Remember(msg_id);
   // The inbox comes in order: beyond what history told, nothing older can follow.
   if (rebuilding_->history_to > 0 && msg_id >= rebuilding_->history_to) {
-    floor_ = msg_id;
+    // Entries that were not acknowledged come again: newer ones may be known from the first time.
+    floor_ = std::max(msg_id, rebuilding_->above.empty() ? 0 : rebuilding_->above.back());
     rebuilding_.reset();
   }
   return fresh;

@@ -143,6 +143,7 @@ struct DeviceBook {
   uint64_t may_skip = 0;    // own messages and changes, which may go by
   int64_t first_synced_ms = kNever;
   int64_t synced_ms = kNever;
+  int64_t session_ms = kNever;  // the first sync of this connection
   int64_t resynced_ms = INT64_MIN / 2;
   int64_t new_epoch_ms = INT64_MIN / 2;  // the last resync for a new epoch
   int64_t passed_ms = INT64_MIN / 2;     // the last resync that passed entries over

@@ -103,6 +103,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   device.most_acked = std::max(device.most_acked, synced.start);
   device.free_upto = device.session_resynced || first ? synced.head : device.most_held;
   device.synced_ms = now_.mono_ms;
+  if (!device.up) device.session_ms = now_.mono_ms;
   if (synced.epoch == user.epoch) {
     user.max_seq = std::max(user.max_seq, synced.head);
     // Who was there before the judge acknowledged what the judge did not see.
@@ -330,6 +331,11 @@ void Oracle::Impl::OnRepeat(uint32_t device_no, const RepeatCame& repeat) {
   Subject subject{chat_no, repeat.msg_id, kNone, 0, device_no, kNone};
   if (entry == nullptr) {
     if (now_.mono_ms < device.resynced_ms + kRebuildMs) return;  // known from history
+    // Its own, on whose answer it still waits: led over it once, it had newer ones by then.
+    const bool own = std::any_of(chat.open.begin(), chat.open.end(), [&](const OpenSend& send) {
+      return send.device == device_no && send.msg_id == 0;
+    });
+    if (own) return;
     Break("G3",
           fmt::format("{} got {}, which nobody had, after newer ones of the chat", device.name,
                       Id(chat_no, repeat.msg_id)),

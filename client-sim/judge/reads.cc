@@ -66,7 +66,8 @@ void Oracle::Impl::CheckRead(uint32_t device_no,
   if (!whole_end) return;
   for (; at < chat.window.size(); ++at) {
     const Entry& entry = chat.window[at];
-    if (!entry.change && entry.accepted_ms < device.synced_ms) lacks(entry);
+    // What was asked on this connection was asked after that; another sync may have come since.
+    if (!entry.change && entry.accepted_ms < device.session_ms) lacks(entry);
   }
 }
 

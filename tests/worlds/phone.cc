@@ -345,13 +345,22 @@ void Phone::Do(client::Out& out) {
 }
 
 void Phone::Saw(const client::Happening& happening) {
+  if (const auto* refused = std::get_if<client::SendRefused>(&happening)) {
+    // What is refused for good is not sent again: who was let in meanwhile would be taken at their
+    // word.
+    std::erase_if(sent_, [&](const std::string& payload) {
+      v1::Send send;
+      return send.ParseFromString(payload) && send.client_msg_id() == refused->client_msg_id;
+    });
+  }
   if (const auto* presence = std::get_if<client::PresenceSeen>(&happening)) {
     seen_online_[presence->presence.uid()] = presence->presence.online();
   }
-  // The brain forgets the marks of who leaves a group, and tells them again when they are back.
+  // The brain forgets the marks of who leaves a group, and tells them again when they are back; by
+  // an answer that was long under way, older ones than it told before.
   if (const auto* mark = std::get_if<client::MarkMoved>(&happening)) {
     uint64_t& told = marks_told_[{mark->chat_id, mark->uid}];
-    if (told == mark->msg_id) return;
+    if (mark->msg_id <= told) return;
     told = mark->msg_id;
   }
   world_.Saw(*this, happening);
