@@ -61,9 +61,11 @@ void Chat::TakeLines(Now now) {
 }
 
 // Lines wait for the answers to the ones before them, so that a script reads as it runs. Without a
-// connection only those wait that would go to another chat than was meant.
+// connection only those wait that would go to another chat than was meant, or would show a history
+// without what was typed before.
 bool Chat::Held(Now now) const {
   if (unanswered_.size() >= kMostUnanswered) return true;
+  if (!unanswered_.empty() && ParseTyped(lines_.front()).verb == Typed::Verb::kHistory) return true;
   return std::any_of(asked_.begin(), asked_.end(), [&](const auto& entry) {
     const Asked& asked = entry.second;
     const bool moves =
