@@ -96,6 +96,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   while (!device.unacked.empty() && device.unacked.front().seq <= synced.start) {
     device.unacked.pop_front();
   }
+  const uint64_t known_acked = user.max_acked;
   ++device.session;
   device.session_resynced = synced.resync || other_epoch;
   device.held = device.acked = synced.start;
@@ -122,7 +123,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
     }
   }
   if (passed_over || other_epoch) {
-    PassOver(device_no, synced, other_epoch);
+    PassOver(device_no, synced, other_epoch, known_acked);
   } else if (device.session_resynced || first) {
     device.resynced_ms = synced.resync ? now_.mono_ms : device.resynced_ms;
     for (const ChatNo chat : user.chats) {
@@ -132,13 +133,14 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   }
 }
 
-void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other_epoch) {
+void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other_epoch,
+                            uint64_t known_acked) {
   DeviceBook& device = devices_[device_no];
   UserBook& user = users_[device.user];
   device.resynced_ms = device.passed_ms = now_.mono_ms;
   if (other_epoch) device.new_epoch_ms = now_.mono_ms;
   // Up to where another device acknowledged it is known which entries those were.
-  const bool exact = !other_epoch && synced.epoch == user.epoch && synced.start <= user.max_acked;
+  const bool exact = !other_epoch && synced.epoch == user.epoch && synced.start <= known_acked;
   if (!exact) user.passed_over_ms = now_.mono_ms;
   for (const ChatNo chat_no : user.chats) {
     ChatBook& chat = *chats_[chat_no];

@@ -38,6 +38,13 @@ class Membership {
     moves_.insert(at, {msg_id, where});
     return true;
   }
+  // Out at some time after this entry.
+  bool LeftAfter(uint64_t msg_id) const {
+    for (const Move& move : moves_) {
+      if (move.msg_id > msg_id && move.where == Where::kOut) return true;
+    }
+    return false;
+  }
   bool known() const { return !moves_.empty(); }
   bool in_now() const {
     return !moves_.empty() &&
