@@ -122,8 +122,6 @@ std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const 
   }
   if (const auto* ack = std::get_if<hub::AckReply>(&reply)) {
     if (ack->outcome == hub::AckReply::Outcome::kOtherEpoch) coverage_.Hit(Point::kOtherEpoch);
-    if (ack->outcome == hub::AckReply::Outcome::kUnknownDevice)
-      coverage_.Hit(Point::kUnknownDevice);
     if (!ack->moved.empty()) coverage_.Hit(Point::kDelivered);
   }
   return {};

@@ -80,6 +80,7 @@ Shape ShapeOf(uint64_t seed) {
     if (dice.Chance(Likely(static_cast<Fault>(i)))) shape.faults.push_back(static_cast<Fault>(i));
   }
   if (shape.faults.empty()) shape.fault_ms = 0;
+  if (dice.Chance(100)) shape.hub_line.zombie_permille = dice.Between(50, 500);
   return shape;
 }
 

@@ -111,6 +111,7 @@ hub::Reply World::Execute(const hub::Call& call, const std::string& who) {
   hub::Reply reply = mutant_ == Mutant::kNone ? hub_.Execute(call) : ExecuteMutated(call);
   RememberResync(call, reply);
   TellJudge(call, reply);
+  NoteBounds(call, reply);
   trace_.Note(time(), "hub", call.index(), reply.index());
   if (const auto* send = std::get_if<hub::SendReply>(&reply)) {
     trace_.Mix(send->msg_id);
@@ -144,6 +145,24 @@ void World::TellJudge(const hub::Call& call, const hub::Reply& reply) {
     for (const std::string& uid : update->remove) change.add_removed(uid);
   }
   oracle_.ChatChanges(change);
+}
+
+void World::NoteBounds(const hub::Call& call, const hub::Reply& reply) {
+  const auto* send = std::get_if<hub::SendReply>(&reply);
+  const auto* change = std::get_if<hub::ChangeReply>(&reply);
+  if ((send != nullptr && send->outcome == hub::SendReply::Outcome::kFull) ||
+      (change != nullptr && change->outcome == hub::ChangeReply::Outcome::kFull)) {
+    for (const auto& [p, partition] : state().partitions) {
+      if (partition.tasks.records.size() >= shape_.hub.tasks_max) coverage_.Hit(Point::kTasksFull);
+    }
+  }
+  const auto* login = std::get_if<hub::Login>(&call);
+  const auto* in = std::get_if<hub::LoginReply>(&reply);
+  if (login == nullptr || in == nullptr || !in->resync) return;
+  const auto user = state().users.find(login->uid);
+  if (user != state().users.end() && user->second.inbox.size() >= shape_.hub.inbox_entries) {
+    coverage_.Hit(Point::kInboxTrimmed);
+  }
 }
 
 // A known bug of the hub (fake and real), which worlds found: the login that passes entries over
@@ -253,7 +272,7 @@ void World::CloseClientSoon(const ConnPtr& conn) {
 
 void World::Down(const ConnPtr& conn, const std::string& topic, std::string payload) {
   const bool tail = topic.find("tail/") != std::string::npos;
-  if (tail) return coverage_.Hit(Point::kTailCopy);
+  if (tail) return;
   // A broker whose queue to a device is full drops what has QoS 0. Presence has nothing to make
   // that good, so it is spared. So is what comes first to an inbox on a connection: no queue is
   // full then.
@@ -319,7 +338,6 @@ void World::OnFrame(const Phone&, const std::string& payload, bool json, bool br
 void World::OnLog(const core::LogLine& line) {
   if (line.text.find("acknowledges nothing") != std::string::npos)
     coverage_.Hit(Point::kSilentClosed);
-  if (line.text.find("cleared ") != std::string::npos) coverage_.Hit(Point::kClearing);
   if (line.level == core::LogLevel::kError) Break("log", "an error was logged: " + line.text);
 }
 

@@ -105,6 +105,7 @@ class World {
 
  private:
   void RememberResync(const hub::Call& call, hub::Reply& reply);
+  void NoteBounds(const hub::Call& call, const hub::Reply& reply);
   void TellJudge(const hub::Call& call, const hub::Reply& reply);
   // world_people.cc
   void MakePeople();

@@ -71,8 +71,8 @@ TEST_P(PlantedFaults, AreFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PlantedFaults, testing::Range(1, static_cast<int>(Mutant::kCount)),
-                         [](const auto& info) {
-                           std::string name(kMutantNames[static_cast<size_t>(info.param)]);
+                         [](const auto& mutant) {
+                           std::string name(kMutantNames[static_cast<size_t>(mutant.param)]);
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
