@@ -47,13 +47,14 @@ Reply FakeHub::Do(const Login& c) {
     const uint64_t start = user.MaxAcked();
     if (user.devices.size() >= limits::kDevices) ForgetOneDevice(user);
     known = user.devices.emplace(c.device, DeviceState{start, 0, {}, ++user.devices_seen}).first;
-    reply.resync = start > 0;
+    known->second.resync = start > 0;
   }
   DeviceState& device = known->second;
   if (user.base > device.acked) {  // older entries are gone: what they were counts as acknowledged
     device.acked = user.base;
-    reply.resync = true;
+    device.resync = true;
   }
+  reply.resync = device.resync;
   const Route route{c.broker, c.session};
   if (device.route && *device.route != route) {
     reply.previous_broker = device.route->broker;
@@ -195,6 +196,7 @@ Reply FakeHub::Do(const Ack& c) {
     if (MoveMark(c.uid, c.marks[i], tell)) reply.moved.push_back({i, tell});
   }
   device.acked = std::max(device.acked, c.seq);
+  device.resync = false;
   reply.acked = device.acked;
 
   uint64_t least = device.acked;

@@ -53,6 +53,7 @@ struct DeviceState {
   int64_t last_seen = 0;
   std::optional<Route> route;
   uint64_t order = 0;  // grows with every device that becomes known
+  bool resync = false;  // owed: told at every login until the device acknowledges anything
 };
 
 struct UserState {

@@ -42,7 +42,7 @@ local function ack(keys, argv)
   local seq = tonumber(argv[5])
   local epoch = call('HGET', K_HUB, 'epoch')
   if epoch ~= argv[4] then return epoch and {2} or other_hub() end
-  local u = call('HMGET', user, 'base', 'dv', 'owed', 'a:' .. device)
+  local u = call('HMGET', user, 'base', 'dv', 'owed', 'a:' .. device, 'z:' .. device)
   local had = tonumber(u[4] or nil)
   if not had then return {3} end
   local base = tonumber(u[1] or 0)
@@ -75,6 +75,7 @@ local function ack(keys, argv)
     call('HSET', user, 'a:' .. device, acked)
   end
   if least > base then call('LTRIM', K_INBOX .. tail, least - base, -1) end
+  if u[5] then call('HDEL', user, 'z:' .. device) end
   if u[3] then owed_settle(user, tail, tonumber(u[3]), most, head) end
   return reply
 end

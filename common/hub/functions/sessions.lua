@@ -2,7 +2,8 @@
 --
 -- Fields of user:{p}:<uid>: "dv" the known devices in the order in which they became known, each
 -- followed by ','; per device "a:<device>" acknowledged, "r:<device>" its route "<session> <broker>",
--- "s:<device>" last seen (ms); "tl" tails, "<broker> <count>\n" each; "br" the summary that appending
+-- "s:<device>" last seen (ms), "z:<device>" there while a resync is owed: told at every login until the
+-- device acknowledges anything, since a sync may be lost on the way; "tl" tails, "<broker> <count>\n" each; "br" the summary that appending
 -- reads (inbox.lua); "la" last active (ms); "on" there if presence stands at online; "owed"; "name";
 -- "email".
 -- sessions:<broker id>: sorted set, all scores 0, of "uid:device:session:broker" (an empty device: a
@@ -81,7 +82,8 @@ local function device_forget(user, devices)
       pick = i
     end
   end
-  call('HDEL', user, 'a:' .. names[pick], 'r:' .. names[pick], 's:' .. names[pick])
+  call('HDEL', user, 'a:' .. names[pick], 'r:' .. names[pick], 's:' .. names[pick],
+    'z:' .. names[pick])
   table.remove(names, pick)
   return #names > 0 and table.concat(names, ',') .. ',' or ''
 end
@@ -106,10 +108,10 @@ local function login(keys, argv)
   if not epoch then return other_hub() end
   local now = now_ms()
   local u = call('HMGET', user, 'base', 'dv', 'tl', 'on', 'name', 'email', 'a:' .. device,
-    'r:' .. device)
+    'r:' .. device, 'z:' .. device)
   local base = inbox_drop_old(tail, tonumber(u[1] or 0), now, math.huge)
   local head = base + call('LLEN', K_INBOX .. tail)
-  local devices, start, resync = u[2] or '', tonumber(u[7] or nil), 0
+  local devices, start, resync = u[2] or '', tonumber(u[7] or nil), u[9] and 1 or 0
   if not start then
     start = acked_range(user, devices)
     if start > 0 then resync = 1 end
@@ -120,6 +122,7 @@ local function login(keys, argv)
   local route = argv[5] .. ' ' .. argv[6]
   call('HSET', user, 'dv', devices, 'a:' .. device, start, 'r:' .. device, route,
     's:' .. device, now, 'la', now)
+  if resync == 1 and not u[9] then call('HSET', user, 'z:' .. device, 1) end
   routes_rebuild(user, devices, u[3])
   call('ZREM', K_DUE .. argv[2], uid)
   call('ZADD', argv[7], 0, uid .. ':' .. device .. ':' .. argv[5] .. ':' .. argv[6])

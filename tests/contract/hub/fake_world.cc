@@ -31,7 +31,8 @@ Hidden::User OfUser(const fake::UserState& user) {
   for (const auto& [name, device] : user.devices) {
     h.devices[name] = {
         device.acked, device.last_seen,
-        device.route ? fmt::format("{} {}", device.route->session, device.route->broker) : ""};
+        device.route ? fmt::format("{} {}", device.route->session, device.route->broker) : "",
+        device.resync};
   }
   for (const auto& [broker, count] : user.tails) h.tails[broker] = count;
   if (!user.name.empty()) h.other["name"] = user.name;

@@ -126,6 +126,8 @@ void ReadUser(const Values& fields, Hidden::User& user) {
       }
     } else if (TakePrefix(field, "a:")) {
       user.devices[field].acked = std::stoull(value);
+    } else if (TakePrefix(field, "z:")) {
+      user.devices[field].resync = true;
     } else if (TakePrefix(field, "r:")) {
       user.devices[field].route = value;
     } else if (TakePrefix(field, "s:")) {

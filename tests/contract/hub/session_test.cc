@@ -51,7 +51,22 @@ TEST_P(SessionTest, GoneEntriesMeanResync) {
   for (uint64_t i = 1; i <= kInboxBound + 2; ++i) Send(kDirect, "alice", i);
   EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 2, kInboxBound + 2, true, "", 0, false}));
   EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"bob", "phone"}).acked, 2u);
-  EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 2, kInboxBound + 2, false, "", 0, false}));
+}
+
+TEST_P(SessionTest, AResyncIsToldUntilTheDeviceAcknowledgesAnything) {
+  Login("bob");
+  Logout("bob");
+  for (uint64_t i = 1; i <= kInboxBound + 2; ++i) Send(kDirect, "alice", i);
+  EXPECT_TRUE(Login("bob").resync);
+  Logout("bob");
+  EXPECT_TRUE(Login("bob").resync) << "the sync may have been lost with the connection";
+  Ack("bob", 3);
+  Logout("bob");
+  EXPECT_FALSE(Login("bob").resync);
+  Login("bob", "tablet");
+  EXPECT_TRUE(Login("bob", "tablet").resync) << "a device the hub did not know";
+  Ack("bob", 4, {}, "tablet");
+  EXPECT_FALSE(Login("bob", "tablet").resync);
 }
 
 TEST_P(SessionTest, OldEntriesGoAtLogin) {

@@ -18,8 +18,8 @@ std::string Hidden::Text() const {
     for (const MsgId id : user.inbox) line += fmt::format(" entry={}", IdText(id));
     if (!user.known.empty()) line += "\n    known " + user.known;
     for (const auto& [name, device] : user.devices) {
-      line += fmt::format("\n    device {} acked={} seen={} route='{}'", name, device.acked,
-                          device.last_seen, device.route);
+      line += fmt::format("\n    device {} acked={} seen={} route='{}'{}", name, device.acked,
+                          device.last_seen, device.route, device.resync ? " resync" : "");
     }
     for (const auto& [broker, count] : user.tails)
       line += fmt::format("\n    tail {} {}", broker, count);

@@ -30,7 +30,8 @@ struct Hidden {
   struct Device {
     uint64_t acked = 0;
     int64_t last_seen = 0;
-    std::string route;  // "session broker"
+    std::string route;    // "session broker"
+    bool resync = false;  // still owed
   };
   struct User {
     uint64_t base = 0, owed = 0;
