@@ -96,11 +96,12 @@ bool IsName(const FieldDescriptor* field) {
   return std::find(std::begin(kNames), std::end(kNames), field->name()) != std::end(kNames);
 }
 
-// Numbers that a device can do without, or finds elsewhere.
+// Numbers that a device can do without, or finds elsewhere. Not last_msg_id, by which it asks for
+// the next page of its chats.
 bool IsSpareNumber(const FieldDescriptor* field) {
-  static constexpr std::string_view kNumbers[] = {
-      "nightjar.v1.Message.client_msg_id", "nightjar.v1.Chat.created_ms",
-      "nightjar.v1.Chat.member_count", "nightjar.v1.Chat.last_msg_id"};
+  static constexpr std::string_view kNumbers[] = {"nightjar.v1.Message.client_msg_id",
+                                                  "nightjar.v1.Chat.created_ms",
+                                                  "nightjar.v1.Chat.member_count"};
   return std::find(std::begin(kNumbers), std::end(kNumbers), field->full_name()) !=
          std::end(kNumbers);
 }

@@ -109,7 +109,6 @@ hub::Reply World::Execute(const hub::Call& call, const std::string& who) {
   newest_hub_ms_ = std::max(newest_hub_ms_, HubClock());
   ledger_.Before(call, state());
   hub::Reply reply = mutant_ == Mutant::kNone ? hub_.Execute(call) : ExecuteMutated(call);
-  RememberResync(call, reply);
   TellJudge(call, reply);
   NoteBounds(call, reply);
   trace_.Note(time(), "hub", call.index(), reply.index());
@@ -162,25 +161,6 @@ void World::NoteBounds(const hub::Call& call, const hub::Reply& reply) {
   const auto user = state().users.find(login->uid);
   if (user != state().users.end() && user->second.inbox.size() >= shape_.hub.inbox_entries) {
     coverage_.Hit(Point::kInboxTrimmed);
-  }
-}
-
-// A known bug of the hub (fake and real), which worlds found: the login that passes entries over
-// says so once. If that reply, or the sync made of it, does not reach the device, the next login
-// says nothing of it and the device misses them in silence (G4). Until the hub remembers it, the
-// world does, so that other bugs can be seen: a resync is said until the device has acknowledged
-// something.
-void World::RememberResync(const hub::Call& call, hub::Reply& reply) {
-  if (const auto* login = std::get_if<hub::Login>(&call)) {
-    auto* done = std::get_if<hub::LoginReply>(&reply);
-    if (done == nullptr) return;
-    bool& owed = resync_owed_[{login->uid, login->device}];
-    done->resync = owed = owed || done->resync;
-  } else if (const auto* ack = std::get_if<hub::Ack>(&call)) {
-    const auto* done = std::get_if<hub::AckReply>(&reply);
-    if (done != nullptr && done->outcome == hub::AckReply::Outcome::kDone) {
-      resync_owed_.erase({ack->uid, ack->device});
-    }
   }
 }
 

@@ -104,7 +104,6 @@ class World {
   size_t Groups() const;
 
  private:
-  void RememberResync(const hub::Call& call, hub::Reply& reply);
   void NoteBounds(const hub::Call& call, const hub::Reply& reply);
   void TellJudge(const hub::Call& call, const hub::Reply& reply);
   // world_people.cc
@@ -156,7 +155,6 @@ class World {
   std::vector<client::DeviceId> judged_;  // by phone
   std::vector<std::string> people_, names_;
   std::vector<std::string> broken_;
-  std::map<std::pair<std::string, std::string>, bool> resync_owed_;  // by uid and device
   bool settling_ = false;
   int mutations_ = 0;
 };
