@@ -1,9 +1,10 @@
 // The hub, as everything above it sees it: calls with their replies, and a port to submit them to.
 //
 // The hub is where chat is decided and where what is hot is remembered: journal, inboxes, cursors,
-// routes, presence. Every call is one atomic step on the hub. docs/hub.md names the keys and says what
-// each call reads and writes; common/hub/functions/*.lua are the steps, common/hub/redis/ speaks to
-// Redis, tests/fakes/fake_hub.h is the same in memory, and tests/contract/ holds the two to each other.
+// routes, presence. Every call is one atomic step on the hub. docs/hub.md names the keys and says
+// what each call reads and writes; common/hub/functions/*.lua are the steps, common/hub/redis/
+// speaks to Redis, tests/fakes/fake_hub.h is the same in memory, and tests/contract/ holds the two
+// to each other.
 //
 // Calls and replies are plain values. Times are Unix ms unless named otherwise.
 #pragma once
@@ -26,28 +27,29 @@ using BrokerName = std::string;
 
 // ---- messages ---------------------------------------------------------------------------------
 
-// An entry was put into uid's inbox at `seq`. Only users with a session or a tail on the calling
-// broker are told of.
+// An entry was put into uid's inbox at `seq`. The caller is told of users with a session or a tail
+// on it; the other brokers that have some are told by relay (below).
 struct Delivery {
   std::string uid;
   uint64_t seq = 0;
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 
-// Accept a message: repeat window, membership, id, journal; then the inboxes of all members (at most
-// limits::kInlineMembers, no fan-out of this chat open) or a fan-out task.
-// The author's own copy is left out if the only device the user has is the sending one and nobody
-// watches the user's tail; Chats still learn the id.
+// Accept a message: repeat window, membership, id, journal; then the inboxes of all members (at
+// most limits::kInlineMembers, no fan-out of this chat open) or a fan-out task. The author's own
+// copy is left out if the only device the user has is the sending one and nobody watches the user's
+// tail; Chats still learn the id.
 struct Send {
-  std::string chat;               // well-formed; a direct chat is created by its first message
+  std::string chat;  // well-formed; a direct chat is created by its first message
   std::string author, device;
-  uint64_t client_msg_id = 0;     // 0: no protection against repeats
-  int64_t received_ms = 0;        // the broker's stamp; held to the hub's clock
-  uint64_t version = 0;           // groups: the membership version that `members` is of; 0: unknown
-  std::vector<std::string> members;  // direct: both (or the one); groups of up to kInlineMembers: all
-  uint32_t text_bytes = 0;        // checked against limits::kTextBigChat in big chats
-  EntryTemplate shared;           // for everybody else
-  EntryTemplate own;              // for the author's devices, and the journal
+  uint64_t client_msg_id = 0;  // 0: no protection against repeats
+  int64_t received_ms = 0;     // the broker's stamp; held to the hub's clock
+  uint64_t version = 0;        // groups: the membership version that `members` is of; 0: unknown
+  std::vector<std::string>
+      members;              // direct: both (or the one); groups of up to kInlineMembers: all
+  uint32_t text_bytes = 0;  // checked against limits::kTextBigChat in big chats
+  EntryTemplate shared;     // for everybody else
+  EntryTemplate own;        // for the author's devices, and the journal
   BrokerName broker;
 };
 struct SendReply {
@@ -63,24 +65,30 @@ struct SendReply {
   Outcome outcome = Outcome::kAccepted;
   MsgId msg_id = 0;
   std::vector<Delivery> deliveries;
-  bool task = false;              // fan-out is left to a task in the chat's partition
-  uint64_t version = 0;           // kStale
+  bool task = false;                 // fan-out is left to a task in the chat's partition
+  uint64_t version = 0;              // kStale
   std::vector<std::string> members;  // kStale: if at most kInlineMembers, else empty
   friend bool operator==(const SendReply&, const SendReply&) = default;
 };
 
-// Put an entry into inboxes, for a fan-out task. Idempotent: a user whose newest appended id of this
-// chat is >= msg_id is passed over. At most 64 members a call.
+// Put entries of one chat into inboxes, for fan-out tasks: every one of `messages` for every one of
+// `uids`. Idempotent: a user is passed over with the messages that are not above the newest id
+// appended for them of this chat. At most 64 users and kAppendMessages messages a call; the caller
+// keeps users x bytes in bounds, so that a call never holds the hub for more than a few ms.
+inline constexpr size_t kAppendMessages = 16;
 struct Append {
+  struct Message {
+    MsgId msg_id = 0;                   // ascending
+    std::string author, author_device;  // of a chat change: both empty; everybody gets `shared`
+    std::string shared, own;            // complete entries
+  };
   std::string chat;
-  MsgId msg_id = 0;
-  std::string author, author_device;  // of a chat change: both empty; everybody gets `shared`
-  std::string shared, own;            // complete entries
+  std::vector<Message> messages;
   std::vector<std::string> uids;
   BrokerName broker;
 };
 struct AppendReply {
-  std::vector<Delivery> deliveries;
+  std::vector<std::vector<Delivery>> deliveries;  // of each message
   friend bool operator==(const AppendReply&, const AppendReply&) = default;
 };
 
@@ -93,15 +101,15 @@ struct ChatRecord {
   int64_t created_ms = 0;
   std::string created_by;
   MsgId last_msg_id = 0;
-  uint64_t version = 0;       // of the membership; grows with every change
+  uint64_t version = 0;  // of the membership; grows with every change
   uint32_t member_count = 0;
   friend bool operator==(const ChatRecord&, const ChatRecord&) = default;
 };
 
 // Who was a member when: joined <= id <= left. left = 0: still is. left is the removal's own id.
-// Who comes back while a fan-out task of the chat is open keeps the joined from before. Who left more than
-// kLeftKeptMs ago (long enough for what was said before to be acknowledged, and marked as delivered) is
-// forgotten, marks too, by the next change of the chat with no task of it open.
+// Who comes back while a fan-out task of the chat is open keeps the joined from before. Who left
+// more than kLeftKeptMs ago (long enough for what was said before to be acknowledged, and marked as
+// delivered) is forgotten, marks too, by the next change of the chat with no task of it open.
 inline constexpr int64_t kLeftKeptMs = int64_t{24} * 3600 * 1000;
 struct Member {
   std::string uid;
@@ -115,7 +123,7 @@ struct CreateChat {
   std::string chat, creator, device, title;
   std::vector<std::string> members;  // with the creator; distinct
   int64_t received_ms = 0;
-  EntryTemplate change;              // ChatChange, KIND CREATED: appended and journalled
+  EntryTemplate change;  // ChatChange, KIND CREATED: appended and journalled
   BrokerName broker;
 };
 // Change title and membership. Refused as kStale unless the chat's version is still `version`: the
@@ -133,7 +141,7 @@ struct ChangeReply {
   enum class Outcome { kDone, kExists, kStale, kDenied, kFull };
   Outcome outcome = Outcome::kDone;
   MsgId msg_id = 0;
-  ChatRecord record;                 // kDone: after the change; kExists, kStale: as it is
+  ChatRecord record;  // kDone: after the change; kExists, kStale: as it is
   std::vector<Delivery> deliveries;
   bool task = false;
   friend bool operator==(const ChangeReply&, const ChangeReply&) = default;
@@ -173,8 +181,8 @@ struct GetReceiptsReply {
   friend bool operator==(const GetReceiptsReply&, const GetReceiptsReply&) = default;
 };
 
-// Chats that have an entry in uid's list, with the newest id appended for uid. Unordered; left chats
-// are still in it.
+// Chats that have an entry in uid's list, with the newest id appended for uid. Unordered; left
+// chats are still in it.
 struct UserChats {
   std::string uid;
 };
@@ -185,24 +193,26 @@ struct UserChatsReply {
 
 // ---- sessions and inboxes ---------------------------------------------------------------------
 
-// A device subscribed to its inbox: writes the route and returns where it stands. A device not known
-// before starts after the furthest acknowledgement of the user's devices; the 17th device makes the
-// hub forget the one longest unseen (never one with a route).
+// A device subscribed to its inbox: writes the route and returns where it stands. A device not
+// known before starts after the furthest acknowledgement of the user's devices; the 17th device
+// makes the hub forget the one longest unseen (never one with a route).
 struct Login {
   std::string uid, device;
   BrokerName broker;
-  uint64_t session = 0;    // the broker's own generation; a later Logout must show it
+  uint64_t session = 0;  // the broker's own generation; a later Logout must show it
   int64_t now_ms = 0;
-  std::string name, email; // from the token; empty: leave as known
+  std::string name, email;  // from the token; empty: leave as known
 };
 struct LoginReply {
   uint64_t epoch = 0;
-  uint64_t start = 0;      // acknowledged by this device
+  uint64_t start = 0;  // acknowledged by this device
   uint64_t head = 0;
-  bool resync = false;     // see Sync in client.proto
-  BrokerName previous_broker;      // route that this one replaced; empty: none
-  uint64_t previous_session = 0;
-  bool online = false;     // as presence stands published now
+  bool resync = false;         // see Sync in client.proto
+  BrokerName previous_broker;  // route that this one replaced; empty: none. Another broker than the
+  uint64_t previous_session = 0;  // caller has been told by relay to end that session
+  bool online = false;            // as presence stands published now
+  bool cleared = false;  // the calling broker is not among the living: nothing was done, nothing
+                         // else of this reply counts
   friend bool operator==(const LoginReply&, const LoginReply&) = default;
 };
 
@@ -215,32 +225,32 @@ struct Logout {
   int64_t now_ms = 0;
 };
 struct LogoutReply {
-  bool removed = false;     // false: another session holds the route by now
-  uint32_t routes = 0;      // the user's, after this
-  bool online = false;      // presence as published
+  bool removed = false;  // false: another session holds the route by now
+  uint32_t routes = 0;   // the user's, after this
+  bool online = false;   // presence as published
   friend bool operator==(const LogoutReply&, const LogoutReply&) = default;
 };
 
-// How many tail subscriptions uid has on this broker now; 0: none any more. The absolute number, not a
-// step, so that a repeat after a lost reply does no harm.
+// How many tail subscriptions uid has on this broker now; 0: none any more. The absolute number,
+// not a step, so that a repeat after a lost reply does no harm.
 struct Tail {
   std::string uid;
   BrokerName broker;
   uint32_t count = 0;
 };
 
-// What sessions of a broker are recorded, of all its incarnations: for clearing what a dead one left.
-// They are kept under the broker's id (the part of its name before '#'). In a fixed order; pages by
-// `after`.
+// What sessions of a broker are recorded, of all its incarnations: for clearing what a dead one
+// left. They are kept under the broker's id (the part of its name before '#'). In a fixed order;
+// pages by `after`.
 struct ListSessions {
-  BrokerName broker;        // any incarnation of it
-  std::string after;        // `next` of the page before; empty: from the first
+  BrokerName broker;  // any incarnation of it
+  std::string after;  // `next` of the page before; empty: from the first
   uint32_t limit = 256;
 };
 struct SessionRecord {
   std::string uid, device;  // an empty device: a tail
   uint64_t session = 0;
-  BrokerName broker;        // with the incarnation that wrote it
+  BrokerName broker;  // with the incarnation that wrote it
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 // How a record is kept, and the order (of bytes) in which pages come; `next` is one of these.
@@ -250,7 +260,7 @@ inline std::string SessionElement(const SessionRecord& record) {
 }
 struct ListSessionsReply {
   std::vector<SessionRecord> sessions;  // in the order of SessionElement
-  std::string next;         // empty: that was all; else opaque
+  std::string next;                     // empty: that was all; else opaque
   friend bool operator==(const ListSessionsReply&, const ListSessionsReply&) = default;
 };
 
@@ -263,7 +273,7 @@ struct ReadInbox {
   uint32_t bytes = 64 * 1024;
 };
 struct ReadInboxReply {
-  uint64_t first = 0;       // seq of entries[0]; from (or base + 1) if there are none
+  uint64_t first = 0;  // seq of entries[0]; from (or base + 1) if there are none
   uint64_t head = 0;
   std::vector<std::string> entries;
   friend bool operator==(const ReadInboxReply&, const ReadInboxReply&) = default;
@@ -274,17 +284,21 @@ struct ReadInboxReply {
 struct Ack {
   struct ChatMark {
     std::string chat;
-    MsgId msg_id = 0;       // newest of others' messages in this chat that the ack covers
+    MsgId msg_id = 0;  // newest of others' messages in this chat that the ack covers
+    std::vector<std::string>
+        authors;  // of those messages: other brokers where they are connected are
+                  // told by relay, if the mark moves and the chat is small enough
   };
   std::string uid, device;
   uint64_t epoch = 0, seq = 0;
   std::vector<ChatMark> marks;
   int64_t now_ms = 0;
+  BrokerName broker;
 };
 struct AckReply {
   enum class Outcome { kDone, kBeyondHead, kOtherEpoch, kUnknownDevice };
   Outcome outcome = Outcome::kDone;
-  uint64_t acked = 0;               // the device's cursor after this
+  uint64_t acked = 0;  // the device's cursor after this
   // Of `marks`, by index: which moved, and whether the chat is small enough to tell authors.
   struct Moved {
     uint32_t mark = 0;
@@ -295,17 +309,29 @@ struct AckReply {
   friend bool operator==(const AckReply&, const AckReply&) = default;
 };
 
-// Where users stand: to make good what may have been lost after a reconnect to the hub.
+// Where sessions of the calling broker stand: to make good what may have been lost (replies,
+// relayed messages, the route itself).
 struct Heads {
-  std::vector<std::string> uids;
+  struct Of {
+    std::string uid, device;
+    uint64_t session = 0;
+  };
+  std::vector<Of> sessions;
+  BrokerName broker;
 };
 struct HeadsReply {
+  enum class Route { kMine, kNone, kOther };  // kOther: another session of the device has it
+  struct Stand {
+    uint64_t head = 0;  // 0 for a user never seen
+    Route route = Route::kNone;
+    friend bool operator==(const Stand&, const Stand&) = default;
+  };
   uint64_t epoch = 0;
-  std::vector<uint64_t> heads;  // in the order asked; 0 for a user never seen
+  std::vector<Stand> sessions;  // in the order asked
   friend bool operator==(const HeadsReply&, const HeadsReply&) = default;
 };
 
-struct GetDevice {               // whoami
+struct GetDevice {  // whoami
   std::string uid, device;
 };
 struct GetDeviceReply {
@@ -316,10 +342,11 @@ struct GetDeviceReply {
 // ---- presence ---------------------------------------------------------------------------------
 
 // Make presence what the routes say, once the core's debounce or grace is over: online if uid has a
-// route and offline if not; `session` record of a logged-out session is removed with it.
+// route and offline if not; `session` record of a logged-out session is removed with it. A change
+// is relayed to every other broker that watches uid.
 struct SetPresence {
   std::string uid;
-  bool online = false;          // what the caller believes; nothing happens if the routes disagree
+  bool online = false;  // what the caller believes; nothing happens if the routes disagree
   BrokerName broker;
   int64_t now_ms = 0;
 };
@@ -343,6 +370,87 @@ struct GetPresenceReply {
   friend bool operator==(const GetPresenceReply&, const GetPresenceReply&) = default;
 };
 
+// Whether the calling broker has subscribers to the presence of `uids`. One interest a broker,
+// however many its subscribers are; a broker of which nobody listens is forgotten at the next
+// change, and says its interests again when its relay comes up. Replies with the present states.
+struct Watch {
+  std::vector<std::string> uids;
+  BrokerName broker;
+  bool on = true;
+};
+struct WatchReply {
+  std::vector<PresenceState> states;  // in the order asked
+  friend bool operator==(const WatchReply&, const WatchReply&) = default;
+};
+
+// ---- brokers -----------------------------------------------------------------------------------
+
+// A broker says that it lives, every few seconds, by the hub's clock. Who has not said so for
+// ttl_ms is dead: one of the living takes it out of the living, which fences it (its logins are
+// refused, its beats answered kCleared), ends what sessions are recorded of it, and then says Gone.
+// Claims of who clears whom last ttl_ms and are renewed by beats.
+struct Beat {
+  BrokerName broker;
+  bool first = false;  // it begins, or begins anew under another incarnation (or is not sure that
+                       // it has: it may be among the living already, by this very name)
+  bool may_clear = false;  // its own beats have succeeded for a full ttl
+  int64_t ttl_ms = 8000;
+  uint64_t epoch =
+      0;  // the epoch it knows (0: none): another one now, and it is taken in as if first
+  uint64_t known = 0;                // the version of the list of brokers that it has; 0: none
+  std::vector<BrokerName> clearing;  // what it is clearing: claims to renew
+};
+struct BeatReply {
+  enum class Outcome {
+    kAlive,
+    kCleared,  // not first, and not among the living: its sessions are or will be ended by another
+    kTaken,    // first: another incarnation of this id has beaten within ttl, and listens to its
+               // relay
+  };
+  Outcome outcome = Outcome::kAlive;
+  uint64_t epoch = 0;
+  uint64_t version = 0;             // of the list; grows with every change
+  std::vector<BrokerName> brokers;  // the living, sorted; empty if `known` is this version
+  std::vector<BrokerName> clear;  // to be cleared by the caller: new claims, at most 4 a beat. With
+                                  // `first`: its own id's earlier incarnations, whoever claims them
+  friend bool operator==(const BeatReply&, const BeatReply&) = default;
+};
+
+// Nothing of `broker` is left: said by who has cleared it, or by itself when it leaves. If it is
+// among the living and sessions are still recorded under its id, it becomes one to be cleared by
+// others.
+struct Gone {
+  BrokerName broker;
+};
+
+// ---- relay -------------------------------------------------------------------------------------
+
+// What the hub tells a broker in the middle of another's call: over one channel a broker id
+// (keys::kRelay), as a serialized v1::Relayed. It may be lost (while the broker's subscription is
+// away), never changed or doubled within one subscription; whoever was away compares heads and says
+// its watches again.
+struct RelayedEntry {  // put into inboxes
+  std::string entry;   // complete, without seq
+  std::vector<Delivery> deliveries;
+  friend bool operator==(const RelayedEntry&, const RelayedEntry&) = default;
+};
+struct RelayedMark {  // uid has everything in the chat up to msg_id; for author's devices
+  std::string author, chat, uid;
+  MsgId msg_id = 0;
+  friend bool operator==(const RelayedMark&, const RelayedMark&) = default;
+};
+struct RelayedKick {  // the device is connected elsewhere now
+  std::string uid, device;
+  uint64_t session = 0;
+  BrokerName broker;  // in whose numbering `session` is: this broker, maybe in an earlier life
+  friend bool operator==(const RelayedKick&, const RelayedKick&) = default;
+};
+struct RelayedTask {  // work in a partition whose fan-out lease this broker held
+  uint32_t partition = 0;
+  friend bool operator==(const RelayedTask&, const RelayedTask&) = default;
+};
+using Relayed = std::variant<RelayedEntry, RelayedMark, PresenceState, RelayedKick, RelayedTask>;
+
 // ---- push settings (stored now, used by the notifier) -----------------------------------------
 
 struct PutPush {
@@ -351,9 +459,9 @@ struct PutPush {
   std::string journal;       // serialized JournalRecord
 };
 struct PutMute {
-  std::string uid, device;   // device counts when chat is empty
+  std::string uid, device;  // device counts when chat is empty
   std::string chat;
-  int64_t until_ms = 0;      // 0: unmute, -1: for ever
+  int64_t until_ms = 0;  // 0: unmute, -1: for ever
   std::string journal;
 };
 
@@ -361,16 +469,16 @@ struct PutMute {
 
 enum class Role { kFanOut, kPersist, kNotify };
 
-// Take or renew the leases of partitions. Tokens are never reused, not even by a hub that has lost its
-// data; a renewal keeps its token. A restart of Redis ends all leases.
+// Take or renew the leases of partitions. Tokens are never reused, not even by a hub that has lost
+// its data; a renewal keeps its token. A restart of Redis ends all leases.
 struct Lease {
   Role role = Role::kFanOut;
-  std::string owner;                 // unique per process life
+  std::string owner;  // unique per process life
   std::vector<uint32_t> partitions;
-  int64_t ttl_ms = 5000;             // 0: give back
+  int64_t ttl_ms = 5000;  // 0: give back
 };
 struct LeaseReply {
-  std::vector<uint64_t> tokens;      // in the order asked; 0: somebody else's (or given back)
+  std::vector<uint64_t> tokens;  // in the order asked; 0: somebody else's (or given back)
   friend bool operator==(const LeaseReply&, const LeaseReply&) = default;
 };
 
@@ -381,15 +489,15 @@ enum class Log { kJournal, kTasks };
 struct ReadLog {
   Log log = Log::kJournal;
   std::vector<uint32_t> partitions;
-  uint64_t from = 0;                 // absolute position; 0 (or below the base): from the base. One
-                                     // partition only, if not 0
-  uint32_t count = 256;              // per partition
-  uint32_t bytes = 1 << 20;          // over all; at least one element of the first
+  uint64_t from = 0;         // absolute position; 0 (or below the base): from the base. One
+                             // partition only, if not 0
+  uint32_t count = 256;      // per partition
+  uint32_t bytes = 1 << 20;  // over all; at least one element of the first
 };
 struct LogSlice {
   uint32_t partition = 0;
-  uint64_t first = 0;                // absolute position of records[0]
-  uint64_t end = 0;                  // one past the newest record there is
+  uint64_t first = 0;  // absolute position of records[0]
+  uint64_t end = 0;    // one past the newest record there is
   std::vector<std::string> records;
   friend bool operator==(const LogSlice&, const LogSlice&) = default;
 };
@@ -399,8 +507,8 @@ struct ReadLogReply {
 };
 
 // Drop a log's elements below the absolute position `upto`. Nothing happens for a partition whose
-// lease (of kPersist for the journal, kFanOut for tasks) does not hold this token, or whose log ends
-// before `upto`; repeated, a trim does nothing.
+// lease (of kPersist for the journal, kFanOut for tasks) does not hold this token, or whose log
+// ends before `upto`; repeated, a trim does nothing.
 struct TrimLog {
   Log log = Log::kJournal;
   struct Upto {
@@ -411,8 +519,8 @@ struct TrimLog {
   std::vector<Upto> partitions;
 };
 struct TrimLogReply {
-  // In the order asked. False: nothing was dropped; the caller has lost the lease, or has read a log that
-  // is no more, and begins anew with a new lease.
+  // In the order asked. False: nothing was dropped; the caller has lost the lease, or has read a
+  // log that is no more, and begins anew with a new lease.
   std::vector<bool> held;
   friend bool operator==(const TrimLogReply&, const TrimLogReply&) = default;
 };
@@ -430,8 +538,9 @@ struct Info {};
 struct InfoReply {
   uint64_t layout = 0;
   uint32_t partitions = 0;
-  // Seqs are of an epoch. It comes from the clock when the hub is set up (seconds since 2025, at least 1)
-  // and is raised by a rebuild; a hub that has lost its data is set up with another one than before.
+  // Seqs are of an epoch. It comes from the clock when the hub is set up (seconds since 2025, at
+  // least 1) and is raised by a rebuild; a hub that has lost its data is set up with another one
+  // than before.
   uint64_t epoch = 0;
   friend bool operator==(const InfoReply&, const InfoReply&) = default;
 };
@@ -453,21 +562,23 @@ struct Failure {
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
-using Call = std::variant<Send, Append, CreateChat, UpdateChat, GetChat, GetReceipts, UserChats, Login,
-                          Logout, Tail, ListSessions, ReadInbox, Ack, Heads, GetDevice, SetPresence,
-                          GetPresence, PutPush, PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, Info>;
-using Reply = std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply,
-                           GetReceiptsReply, UserChatsReply, LoginReply, LogoutReply,
-                           ListSessionsReply, ReadInboxReply, AckReply, HeadsReply, GetDeviceReply,
-                           SetPresenceReply, GetPresenceReply, LeaseReply, ReadLogReply, TrimLogReply,
-                           InfoReply, Done>;
+using Call = std::variant<Send, Append, CreateChat, UpdateChat, GetChat, GetReceipts, UserChats,
+                          Login, Logout, Tail, ListSessions, ReadInbox, Ack, Heads, GetDevice,
+                          SetPresence, GetPresence, Watch, Beat, Gone, PutPush, PutMute, Lease,
+                          ReadLog, TrimLog, PutDeadLetter, Info>;
+using Reply =
+    std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply, GetReceiptsReply,
+                 UserChatsReply, LoginReply, LogoutReply, ListSessionsReply, ReadInboxReply,
+                 AckReply, HeadsReply, GetDeviceReply, SetPresenceReply, GetPresenceReply,
+                 WatchReply, BeatReply, LeaseReply, ReadLogReply, TrimLogReply, InfoReply, Done>;
 
 // How a call is answered. Exactly once per Submit, on the hub's own thread.
 using Callback = std::function<void(Reply)>;
 
-// Any number of calls may be under way; calls about one chat or one user take effect in the order of
-// submission. While the hub is away calls wait, bounded in number, bytes and time (10 s unless
-// configured), then fail as kUnavailable; after a reconnect those that may be repeated are repeated.
+// Any number of calls may be under way; calls about one chat or one user take effect in the order
+// of submission. While the hub is away calls wait, bounded in number, bytes and time (10 s unless
+// configured), then fail as kUnavailable; after a reconnect those that may be repeated are
+// repeated.
 class Hub {
  public:
   virtual ~Hub() = default;

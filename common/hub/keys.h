@@ -31,6 +31,10 @@ inline constexpr std::string_view kPart = "part:{";
 inline constexpr std::string_view kDead = "dead:{";
 inline constexpr std::string_view kLease = "lease:{";       // tail of the partition ":" role
 inline constexpr std::string_view kSessions = "sessions:";  // broker id
+inline constexpr std::string_view kWatch = "watch:{";       // tail of the user
+inline constexpr std::string_view kBrokers = "brokers";     // the living: name -> last beat
+inline constexpr std::string_view kDying = "dying";         // to be cleared: name -> end of the claim
+inline constexpr std::string_view kRelay = "relay:";        // a channel; broker id
 
 // "12}:alice": of a chat or a user, whose partition is PartitionOf(id).
 std::string Tail(std::string_view id, uint32_t partitions);

@@ -10,8 +10,8 @@
 
 namespace nightjar::core {
 
-// A broker connection in one of its lives. The shell hands numbers out once and never again, so that
-// a takeover or a reused pointer cannot be mistaken for the session before it.
+// A broker connection in one of its lives. The shell hands numbers out once and never again, so
+// that a takeover or a reused pointer cannot be mistaken for the session before it.
 using SessionId = uint64_t;
 
 // CONNECT arrived. Answered by Actions::verdict: kAllow, kDeny (bad credentials or identity).
@@ -23,7 +23,8 @@ struct ConnectAsked {
   std::string_view password;
   bool clean = true;
 };
-// SUBSCRIBE to one filter. kAllow or kDeny. Publishing in answer to it is delivered after the SUBACK.
+// SUBSCRIBE to one filter. kAllow or kDeny. Publishing in answer to it is delivered after the
+// SUBACK.
 struct SubscribeAsked {
   SessionId session = 0;
   std::string_view filter;
@@ -33,8 +34,8 @@ struct Unsubscribed {
   SessionId session = 0;
   std::string_view filter;
 };
-// PUBLISH that passed PublishAsked. Consumed by the core; verdict kAllow, or kDeny to have an MQTT 5
-// client told "not authorized".
+// PUBLISH that passed PublishAsked. Consumed by the core; verdict kAllow, or kDeny to have an MQTT
+// 5 client told "not authorized".
 struct Published {
   SessionId session = 0;
   std::string_view topic;
@@ -55,18 +56,29 @@ struct HubReplied {
   uint64_t token = 0;
   hub::Reply reply;
 };
-// The connection to the hub came up (also for the first time) or went away. Up: replies of calls may
-// have been lost, so heads are compared.
+// The connection to the hub came up (also for the first time) or went away. Up: replies of calls
+// may have been lost, so heads are compared.
 struct HubUp {};
 struct HubDown {
   std::string reason;
 };
+// Another broker's call told this one something, through the hub.
+struct Relayed {
+  hub::Relayed what;
+};
+// The subscription to the relay is confirmed (also for the first time), or messages were lost on
+// the way (too many waited): heads are compared, and watches told again.
+struct RelayUp {};
+// The broker is asked to empty itself (SIGTERM): nobody is let in, everybody is moved away, at a
+// bounded rate; Action Emptied follows when nobody is left.
+struct Drain {};
 // Time has passed. The shell sends one at least every 100 ms, and after every batch of events.
 struct Tick {};
-// The broker is stopping.
+// The broker is stopping, at once: no client can be reached any more.
 struct Stopping {};
 
-using Event = std::variant<ConnectAsked, SubscribeAsked, Unsubscribed, Published, PublishAsked,
-                           Disconnected, HubReplied, HubUp, HubDown, Tick, Stopping>;
+using Event =
+    std::variant<ConnectAsked, SubscribeAsked, Unsubscribed, Published, PublishAsked, Disconnected,
+                 HubReplied, HubUp, HubDown, Relayed, RelayUp, Drain, Tick, Stopping>;
 
 }  // namespace nightjar::core
