@@ -32,7 +32,13 @@ struct Config {
   int64_t store_give_up_ms = 2000;
   int64_t close_sequence_ms = 500;  // a sequence that ends in skipped entries is closed after this
   int64_t lease_ttl_ms = 5000;
-  size_t hub_calls = 50'000;  // under way; beyond it sends are refused as full
+  int64_t beat_ms = 2000;          // how often the broker says that it lives
+  int64_t broker_ttl_ms = 8000;    // who has not said so for this long is cleared by another broker
+  uint32_t drain_per_s = 500;      // a broker that drains moves so many sessions away a second
+  int64_t drain_ms = 30'000;       // and has emptied itself after this at the latest
+  uint32_t logins_per_s = 1000;    // admitted; beyond it clients are told to come again
+  uint32_t logins_at_once = 1000;  // after a pause
+  size_t hub_calls = 50'000;       // under way; beyond it sends are refused as full
   size_t store_requests = 10'000;
   size_t chat_cache = 100'000;  // chats whose membership is kept in memory
   std::string version = "0.1.0";
