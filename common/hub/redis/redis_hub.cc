@@ -36,9 +36,10 @@ Failure Unavailable(std::string why) {
 // Crossing the threads: `incoming` and `refused` under the mutex, and the counters. All else belongs to
 // the hub's thread.
 struct RedisHub::State {
-  State(RedisOptions o, StatusCallback s)
+  State(RedisOptions o, StatusCallback s, RelayHooks r)
       : options(std::move(o)),
         on_status(std::move(s)),
+        hooks(std::move(r)),
         link(options),
         backoff(options.backoff_first_ms, options.backoff_cap_ms,
                 static_cast<uint64_t>(SystemNow().unix_ms) ^ static_cast<uint64_t>(getpid())),
@@ -47,6 +48,7 @@ struct RedisHub::State {
 
   const RedisOptions options;
   const StatusCallback on_status;
+  const RelayHooks hooks;
 
   std::mutex mutex;
   std::vector<Pending> incoming;
@@ -315,8 +317,8 @@ void RedisHub::State::Run() {
   FailAll("the hub is being stopped");
 }
 
-RedisHub::RedisHub(RedisOptions options, StatusCallback on_status)
-    : state_(std::make_unique<State>(std::move(options), std::move(on_status))) {
+RedisHub::RedisHub(RedisOptions options, StatusCallback on_status, RelayHooks relay)
+    : state_(std::make_unique<State>(std::move(options), std::move(on_status), std::move(relay))) {
   state_->thread = std::thread([state = state_.get()] { state->Run(); });
 }
 

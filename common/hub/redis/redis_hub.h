@@ -1,4 +1,5 @@
-// The hub on Redis: one pipelined connection, one thread of its own.
+// The hub on Redis: one pipelined connection, one thread of its own; for a broker a second connection
+// on the same thread, which listens to the broker's relay.
 //
 // Submit puts calls into a bounded queue; the hub's thread encodes everything that is queued, writes it
 // at once, and answers in the order of the replies. When the connection breaks, what was under way is
@@ -31,6 +32,18 @@ struct ProbeResult {
 // another layout of the hub; kUnauthenticated: password refused. The message is one clear line.
 Result<ProbeResult> Probe(const RedisOptions& options);
 
+// What other brokers' calls tell this one (hub.h, "relay"). Both functions run on the hub's thread.
+struct RelayHooks {
+  // The broker's id, without its incarnation; empty: nothing is listened to (persister, tests).
+  std::string broker_id;
+  // In the order in which the hub published. What cannot be read is counted and left out.
+  std::function<void(Relayed)> on_message;
+  // up: the subscription is confirmed, which is told before the first message of it; also after every
+  // reconnect, and what was published in between is lost. down: the connection it was on is gone. Once
+  // for every change, up first. The state of the calls' own connection is another matter (Status).
+  std::function<void(bool up)> on_state;
+};
+
 class RedisHub final : public Hub {
  public:
   struct Status {
@@ -43,7 +56,7 @@ class RedisHub final : public Hub {
   using StatusCallback = std::function<void(const Status&)>;
 
   // Starts the thread, which connects and keeps trying. Nothing fails here; Probe() tells beforehand.
-  explicit RedisHub(RedisOptions options, StatusCallback on_status = {});
+  explicit RedisHub(RedisOptions options, StatusCallback on_status = {}, RelayHooks relay = {});
   ~RedisHub() override;  // Stop()
 
   // Any thread. Beyond max_calls or max_bytes the call fails as kFull (on the hub's thread). After
@@ -60,6 +73,9 @@ class RedisHub final : public Hub {
     uint64_t connects = 0;     // connections that came up
     uint64_t repeated = 0;     // calls sent again after a break
     uint64_t wakeups = 0, writes = 0, answered = 0;
+    uint64_t relay_ups = 0;    // subscriptions confirmed
+    uint64_t relayed = 0;      // messages handed to on_message
+    uint64_t relay_bad = 0;    // messages that could not be read
   };
   Stats stats() const;         // any thread
 
