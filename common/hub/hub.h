@@ -232,7 +232,8 @@ struct LogoutReply {
 };
 
 // How many tail subscriptions uid has on this broker now; 0: none any more. The absolute number,
-// not a step, so that a repeat after a lost reply does no harm.
+// not a step, so that a repeat after a lost reply does no harm. A count above 0 of a broker that is
+// not among the living changes nothing: it would stay behind when the broker has been cleared.
 struct Tail {
   std::string uid;
   BrokerName broker;
@@ -370,9 +371,11 @@ struct GetPresenceReply {
   friend bool operator==(const GetPresenceReply&, const GetPresenceReply&) = default;
 };
 
-// Whether the calling broker has subscribers to the presence of `uids`. One interest a broker,
+// Whether the calling broker has subscribers to the presence of `uids`. One interest a broker id,
 // however many its subscribers are; a broker of which nobody listens is forgotten at the next
-// change, and says its interests again when its relay comes up. Replies with the present states.
+// change, and says its interests again when its relay comes up. Who is told of somebody that none
+// of its subscribers watches any more (its predecessor watched) says so by on = false. Replies with
+// the present states, also then.
 struct Watch {
   std::vector<std::string> uids;
   BrokerName broker;
@@ -385,10 +388,26 @@ struct WatchReply {
 
 // ---- brokers -----------------------------------------------------------------------------------
 
-// A broker says that it lives, every few seconds, by the hub's clock. Who has not said so for
-// ttl_ms is dead: one of the living takes it out of the living, which fences it (its logins are
-// refused, its beats answered kCleared), ends what sessions are recorded of it, and then says Gone.
-// Claims of who clears whom last ttl_ms and are renewed by beats.
+// A broker says that it lives, every few seconds, by the hub's clock. Who has not said so for more
+// than ttl_ms is dead: one of the living takes it out of the living, which fences it (its logins
+// are refused, its beats answered kCleared), ends what sessions are recorded of it, and then says
+// Gone. Claims of who clears whom last ttl_ms and are renewed by beats; at their end anybody else
+// may claim. A name that is being cleared is not taken in again before Gone.
+//
+// One step of the hub, in this order:
+// 1. Not among the living: unless it is first (or knows another epoch), or if this very name is
+//    being cleared: kCleared.
+// 2. first, or another epoch: another incarnation of its id lives, is not dead, and more than one
+//    connection listens to relay:<id> (the caller's own is one): kTaken. A dead one or one that
+//    nobody listens for moves to those to be cleared, and the caller lives.
+// 3. Its time of beat is now. Claims on `clearing` are renewed, where these are still to be
+// cleared.
+// 4. first, or another epoch: claims all earlier incarnations of its own id.
+// 5. may_clear: claims those whose claim is over (longest over first), then the dead among the
+//    living (longest silent first), as long as `clear` has fewer than kClearAtOnce.
+// The list's version grows by one in a call that changes it. kCleared and kTaken: nothing was done,
+// of the reply only the epoch counts.
+inline constexpr size_t kClearAtOnce = 4;
 struct Beat {
   BrokerName broker;
   bool first = false;  // it begins, or begins anew under another incarnation (or is not sure that
@@ -410,9 +429,10 @@ struct BeatReply {
   Outcome outcome = Outcome::kAlive;
   uint64_t epoch = 0;
   uint64_t version = 0;             // of the list; grows with every change
-  std::vector<BrokerName> brokers;  // the living, sorted; empty if `known` is this version
-  std::vector<BrokerName> clear;  // to be cleared by the caller: new claims, at most 4 a beat. With
-                                  // `first`: its own id's earlier incarnations, whoever claims them
+  std::vector<BrokerName> brokers;  // the living, sorted; empty if `known` is this version, of this
+                                    // epoch
+  std::vector<BrokerName> clear;    // to be cleared by the caller: new claims. First its own id's
+                                    // earlier incarnations, sorted, whoever claimed them
   friend bool operator==(const BeatReply&, const BeatReply&) = default;
 };
 
@@ -429,12 +449,17 @@ struct Gone {
 // (keys::kRelay), as a serialized v1::Relayed. It may be lost (while the broker's subscription is
 // away), never changed or doubled within one subscription; whoever was away compares heads and says
 // its watches again.
+//
+// Told is every broker id but the caller's, once, whatever the incarnation that a route or a tail
+// names. One message a broker and distinct entry: in the order of a call's messages, of one message
+// `shared` before `own`; deliveries in the order of the call's recipients.
 struct RelayedEntry {  // put into inboxes
   std::string entry;   // complete, without seq
   std::vector<Delivery> deliveries;
   friend bool operator==(const RelayedEntry&, const RelayedEntry&) = default;
 };
-struct RelayedMark {  // uid has everything in the chat up to msg_id; for author's devices
+struct RelayedMark {  // uid has everything in the chat up to msg_id; for author's devices. In the
+                      // order of the ack's marks, of a mark in that of its authors
   std::string author, chat, uid;
   MsgId msg_id = 0;
   friend bool operator==(const RelayedMark&, const RelayedMark&) = default;
@@ -445,7 +470,8 @@ struct RelayedKick {  // the device is connected elsewhere now
   BrokerName broker;  // in whose numbering `session` is: this broker, maybe in an earlier life
   friend bool operator==(const RelayedKick&, const RelayedKick&) = default;
 };
-struct RelayedTask {  // work in a partition whose fan-out lease this broker held
+struct RelayedTask {  // work in a partition whose fan-out lease this broker holds; after what else
+                      // the call has to tell. The caller as the holder is told by the reply
   uint32_t partition = 0;
   friend bool operator==(const RelayedTask&, const RelayedTask&) = default;
 };
@@ -473,7 +499,7 @@ enum class Role { kFanOut, kPersist, kNotify };
 // its data; a renewal keeps its token. A restart of Redis ends all leases.
 struct Lease {
   Role role = Role::kFanOut;
-  std::string owner;  // unique per process life
+  std::string owner;  // unique per process life; of kFanOut the broker's name, to relay tasks to
   std::vector<uint32_t> partitions;
   int64_t ttl_ms = 5000;  // 0: give back
 };

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <utility>
 
+#include "common/hub/keys.h"
 #include "common/wire/names.h"
 
 namespace nightjar::hub {
@@ -27,6 +28,15 @@ uint64_t UserState::MaxAcked() const {
   uint64_t most = 0;
   for (const auto& [id, device] : devices) most = std::max(most, device.acked);
   return most;
+}
+
+std::set<std::string> UserState::BrokerIds() const {
+  std::set<std::string> ids;
+  for (const auto& [broker, count] : tails) ids.emplace(keys::BrokerId(broker));
+  for (const auto& [id, device] : devices) {
+    if (device.route) ids.emplace(keys::BrokerId(device.route->broker));
+  }
+  return ids;
 }
 
 bool UserState::ReachedThrough(const BrokerName& broker) const {

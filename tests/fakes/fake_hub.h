@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,17 @@ class FakeHub : public CallQueue {
   fake::HubState& mutable_state() { return state_; }
   const FakeHubOptions& options() const { return options_; }
 
+  // The relay. A subscription to what is told to a broker id: `listener` is called in the middle of
+  // a call and must not call back; RelayQueue (relay_queue.h) keeps what comes. Returns a number
+  // for Unsubscribe. Several may listen to one id, and each is told.
+  using Listener = std::function<void(const Relayed&)>;
+  uint64_t Subscribe(const std::string& broker_id, Listener listener);
+  void Unsubscribe(uint64_t subscription);
+  size_t listeners(const std::string& broker_id) const;
+
+  // Takes brokers in among the living, for tests of calls by brokers that do not beat themselves.
+  void Admit(const std::vector<BrokerName>& brokers);
+
   // A new epoch, as after a rebuild: what is remembered stays as it is.
   void RaiseEpoch() { ++state_.epoch; }
   // Everything is lost and the hub is set up anew, with an epoch that was not there before.
@@ -64,8 +76,13 @@ class FakeHub : public CallQueue {
   Reply Do(const Ack& c);
   Reply Do(const Heads& c);
   Reply Do(const GetDevice& c);
+  // fake_hub_presence.cc
   Reply Do(const SetPresence& c);
   Reply Do(const GetPresence& c);
+  Reply Do(const Watch& c);
+  // fake_hub_brokers.cc
+  Reply Do(const Beat& c);
+  Reply Do(const Gone& c);
   // fake_hub_work.cc
   Reply Do(const PutPush& c);
   Reply Do(const PutMute& c);
@@ -83,11 +100,18 @@ class FakeHub : public CallQueue {
     std::string shared, own;
     BrokerName broker;  // the calling one
   };
+  // Who is to be told of an appended entry: the caller by the reply, others by relay.
+  struct Told {
+    std::vector<Delivery> here;
+    std::map<std::string, std::vector<Delivery>> shared, own;  // broker id
+  };
   // Appends to one user's inbox; the one procedure behind Send, Append and chat changes.
-  void AppendTo(const std::string& uid, const Entry& entry, std::vector<Delivery>& deliveries);
+  void AppendTo(const std::string& uid, const Entry& entry, Told& told);
+  void RelayEntry(const Entry& entry, const Told& told);
   // To all of `uids` at once, or by a task. Returns whether by a task.
   bool FanOut(fake::ChatState& chat, const Entry& entry, bool by_task,
               const std::vector<std::string>& uids, std::vector<Delivery>& deliveries);
+  void PushTask(fake::ChatState& chat, const Entry& entry);
   bool TaskOpen(const std::string& id, const fake::ChatState& chat) const;
   bool JournalFull(const std::string& id) const;
   bool TasksFull(const std::string& id) const;
@@ -95,6 +119,9 @@ class FakeHub : public CallQueue {
   // Drops at most `most` entries from the front that are older than limits::kInboxMs.
   void DropOld(fake::UserState& user, size_t most);
   bool MoveMark(const std::string& uid, const Ack::ChatMark& mark, bool& tell);
+  void RelayMark(const Ack& ack, const Ack::ChatMark& mark);
+  PresenceState PresenceOf(const std::string& uid);
+  void RelayPresence(const SetPresence& c, const PresenceState& state);
   void ForgetOneDevice(fake::UserState& user);
   void SetDue(const std::string& uid);
 
@@ -104,8 +131,21 @@ class FakeHub : public CallQueue {
   const fake::PartitionState* FindPartition(const std::string& id) const;
   int64_t Clock() const { return options_.clock(); }
 
+  // fake_hub_brokers.cc
+  bool Lives(const BrokerName& broker) const { return state_.living.count(broker) > 0; }
+  std::vector<BrokerName> Claim(const Beat& c, bool taken_in, bool& list_changed);
+  // Returns how many listen.
+  size_t Publish(const std::string& broker_id, const Relayed& what);
+
+  struct Subscription {
+    std::string broker_id;
+    Listener listener;
+  };
+
   FakeHubOptions options_;
   fake::HubState state_;
+  std::map<uint64_t, Subscription> subscriptions_;
+  uint64_t last_subscription_ = 0;
 };
 
 }  // namespace nightjar::hub

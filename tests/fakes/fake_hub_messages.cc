@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/hub/keys.h"
 #include "common/wire/codec.h"
 #include "common/wire/names.h"
 #include "nightjar/v1/hub.pb.h"
@@ -140,12 +141,17 @@ Reply FakeHub::Do(const Send& c) {
 
 Reply FakeHub::Do(const Append& c) {
   AppendReply reply;
-  const Entry entry{c.chat, c.msg_id, c.author, c.author_device, c.shared, c.own, c.broker};
-  for (const auto& uid : c.uids) {
-    // Idempotent: who has this entry of the chat, or a later one, is passed over. Only here: what
-    // is appended inline is the chat's newest by its making.
-    const MsgId newest = state_.users[uid].chats[c.chat];
-    if (newest < c.msg_id) AppendTo(uid, entry, reply.deliveries);
+  for (const auto& m : c.messages) {
+    const Entry entry{c.chat, m.msg_id, m.author, m.author_device, m.shared, m.own, c.broker};
+    Told told;
+    for (const auto& uid : c.uids) {
+      // Idempotent: who has this entry of the chat, or a later one, is passed over. Only here: what
+      // is appended inline is the chat's newest by its making.
+      const MsgId newest = state_.users[uid].chats[c.chat];
+      if (newest < m.msg_id) AppendTo(uid, entry, told);
+    }
+    RelayEntry(entry, told);
+    reply.deliveries.push_back(std::move(told.here));
   }
   return reply;
 }
@@ -157,10 +163,18 @@ bool FakeHub::TaskOpen(const std::string& id, const ChatState& chat) const {
 
 bool FakeHub::FanOut(ChatState& chat, const Entry& entry, bool by_task,
                      const std::vector<std::string>& uids, std::vector<Delivery>& deliveries) {
-  if (!by_task) {
-    for (const auto& uid : uids) AppendTo(uid, entry, deliveries);
-    return false;
+  if (by_task) {
+    PushTask(chat, entry);
+    return true;
   }
+  Told told;
+  for (const auto& uid : uids) AppendTo(uid, entry, told);
+  RelayEntry(entry, told);
+  deliveries = std::move(told.here);
+  return false;
+}
+
+void FakeHub::PushTask(ChatState& chat, const Entry& entry) {
   v1::FanOutTask task;
   task.set_chat_id(entry.chat);
   task.set_author(entry.author);
@@ -168,14 +182,24 @@ bool FakeHub::FanOut(ChatState& chat, const Entry& entry, bool by_task,
   task.set_shared(entry.shared);
   task.set_own(entry.author.empty() ? "" : entry.own);
   task.set_msg_id(entry.id);
-  auto& tasks = Partition(entry.chat).tasks;
-  tasks.records.push_back(task.SerializeAsString());
-  chat.task_end = tasks.end();
-  return true;
+  auto& partition = Partition(entry.chat);
+  partition.tasks.records.push_back(task.SerializeAsString());
+  chat.task_end = partition.tasks.end();
+  const fake::LeaseState& lease = partition.leases[Role::kFanOut];
+  if (lease.HeldAt(Clock()) && keys::BrokerId(lease.owner) != keys::BrokerId(entry.broker)) {
+    Publish(std::string(keys::BrokerId(lease.owner)),
+            RelayedTask{PartitionOf(entry.chat, options_.partitions)});
+  }
 }
 
-void FakeHub::AppendTo(const std::string& uid, const Entry& entry,
-                       std::vector<Delivery>& deliveries) {
+void FakeHub::RelayEntry(const Entry& entry, const Told& told) {
+  for (const auto& [id, deliveries] : told.shared) {
+    Publish(id, RelayedEntry{entry.shared, deliveries});
+  }
+  for (const auto& [id, deliveries] : told.own) Publish(id, RelayedEntry{entry.own, deliveries});
+}
+
+void FakeHub::AppendTo(const std::string& uid, const Entry& entry, Told& told) {
   UserState& user = state_.users[uid];
   user.chats[entry.chat] = entry.id;
 
@@ -196,7 +220,11 @@ void FakeHub::AppendTo(const std::string& uid, const Entry& entry,
     if (user.owed == 0) user.owed = seq;
     SetDue(uid);
   }
-  if (user.ReachedThrough(entry.broker)) deliveries.push_back({uid, seq});
+  if (user.ReachedThrough(entry.broker)) told.here.push_back({uid, seq});
+  for (const auto& id : user.BrokerIds()) {
+    if (id != keys::BrokerId(entry.broker))
+      (mine ? told.own : told.shared)[id].push_back({uid, seq});
+  }
 }
 
 void FakeHub::DropOld(UserState& user, size_t most) {

@@ -1,4 +1,4 @@
-// Sessions, inboxes, acknowledgements, presence.
+// Sessions, inboxes, acknowledgements.
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -18,11 +18,6 @@ namespace {
 // Sessions are listed by broker id, so that a later incarnation finds those of an earlier one.
 std::string BrokerId(const BrokerName& broker) { return std::string(keys::BrokerId(broker)); }
 
-bool HoldsRoute(const UserState& user, const SessionRecord& record) {
-  const auto it = user.devices.find(record.device);
-  return it != user.devices.end() && it->second.route == Route{record.broker, record.session};
-}
-
 }  // namespace
 
 // The device longest unseen without a route, else the one longest unseen; of equals the one known
@@ -37,8 +32,12 @@ void FakeHub::ForgetOneDevice(UserState& user) {
 }
 
 Reply FakeHub::Do(const Login& c) {
-  UserState& user = state_.users[c.uid];
   LoginReply reply;
+  if (!Lives(c.broker)) {
+    reply.cleared = true;
+    return reply;
+  }
+  UserState& user = state_.users[c.uid];
   reply.epoch = state_.epoch;
   DropOld(user, user.inbox.size());
 
@@ -59,6 +58,11 @@ Reply FakeHub::Do(const Login& c) {
   if (device.route && *device.route != route) {
     reply.previous_broker = device.route->broker;
     reply.previous_session = device.route->session;
+    const std::string previous_id = BrokerId(reply.previous_broker);
+    if (previous_id != BrokerId(c.broker)) {
+      Publish(previous_id,
+              RelayedKick{c.uid, c.device, reply.previous_session, reply.previous_broker});
+    }
   }
   device.route = route;
   device.last_seen = Clock();
@@ -114,6 +118,7 @@ Reply FakeHub::Do(const Logout& c) {
 }
 
 Reply FakeHub::Do(const Tail& c) {
+  if (c.count > 0 && !Lives(c.broker)) return Done{};
   const SessionRecord record{c.uid, "", 0, c.broker};
   auto& sessions = state_.sessions[BrokerId(c.broker)];
   UserState& user = state_.users[c.uid];
@@ -173,6 +178,18 @@ bool FakeHub::MoveMark(const std::string& uid, const Ack::ChatMark& mark, bool& 
   return true;
 }
 
+void FakeHub::RelayMark(const Ack& ack, const Ack::ChatMark& mark) {
+  for (const auto& author : mark.authors) {
+    const UserState* user = FindUser(author);
+    if (user == nullptr) continue;
+    for (const auto& id : user->BrokerIds()) {
+      if (id != BrokerId(ack.broker)) {
+        Publish(id, RelayedMark{author, mark.chat, ack.uid, mark.msg_id});
+      }
+    }
+  }
+}
+
 Reply FakeHub::Do(const Ack& c) {
   using Outcome = AckReply::Outcome;
   AckReply reply;
@@ -193,7 +210,9 @@ Reply FakeHub::Do(const Ack& c) {
   }
   for (uint32_t i = 0; i < c.marks.size(); ++i) {
     bool tell = false;
-    if (MoveMark(c.uid, c.marks[i], tell)) reply.moved.push_back({i, tell});
+    if (!MoveMark(c.uid, c.marks[i], tell)) continue;
+    reply.moved.push_back({i, tell});
+    if (tell) RelayMark(c, c.marks[i]);
   }
   device.acked = std::max(device.acked, c.seq);
   device.resync = false;
@@ -215,9 +234,17 @@ Reply FakeHub::Do(const Ack& c) {
 Reply FakeHub::Do(const Heads& c) {
   HeadsReply reply;
   reply.epoch = state_.epoch;
-  for (const auto& uid : c.uids) {
-    const UserState* user = FindUser(uid);
-    reply.heads.push_back(user ? user->head() : 0);
+  for (const auto& of : c.sessions) {
+    HeadsReply::Stand stand;
+    if (const UserState* user = FindUser(of.uid)) {
+      stand.head = user->head();
+      const auto device = user->devices.find(of.device);
+      if (device != user->devices.end() && device->second.route) {
+        const bool mine = *device->second.route == Route{c.broker, of.session};
+        stand.route = mine ? HeadsReply::Route::kMine : HeadsReply::Route::kOther;
+      }
+    }
+    reply.sessions.push_back(stand);
   }
   return reply;
 }
@@ -229,38 +256,6 @@ Reply FakeHub::Do(const GetDevice& c) {
     reply.head = user->head();
     const auto device = user->devices.find(c.device);
     if (device != user->devices.end()) reply.acked = device->second.acked;
-  }
-  return reply;
-}
-
-Reply FakeHub::Do(const SetPresence& c) {
-  SetPresenceReply reply;
-  reply.state.uid = c.uid;
-  UserState* user = FindUser(c.uid);
-  if (user == nullptr) return reply;
-  const bool has_route = user->routes() > 0;
-  if (c.online == has_route && user->online != c.online) {
-    user->online = c.online;
-    user->last_active = Clock();
-    reply.changed = true;
-  }
-  if (!c.online) {  // the records that were kept for this have served
-    std::erase_if(state_.sessions[BrokerId(c.broker)], [&](const auto& element) {
-      const SessionRecord& record = element.second;
-      return record.uid == c.uid && !record.device.empty() && record.broker == c.broker &&
-             !HoldsRoute(*user, record);
-    });
-  }
-  reply.state.online = user->online;
-  reply.state.last_active_ms = user->last_active;
-  return reply;
-}
-
-Reply FakeHub::Do(const GetPresence& c) {
-  GetPresenceReply reply;
-  for (const auto& uid : c.uids) {
-    const UserState* user = FindUser(uid);
-    reply.states.push_back({uid, user && user->online, user ? user->last_active : 0});
   }
   return reply;
 }

@@ -52,7 +52,7 @@ struct DeviceState {
   uint64_t acked = 0;
   int64_t last_seen = 0;
   std::optional<Route> route;
-  uint64_t order = 0;  // grows with every device that becomes known
+  uint64_t order = 0;   // grows with every device that becomes known
   bool resync = false;  // owed: told at every login until the device acknowledges anything
 };
 
@@ -69,11 +69,13 @@ struct UserState {
   std::string name, email;
   std::map<std::string, std::string> push;                       // device -> registration
   std::map<std::pair<std::string, std::string>, int64_t> mutes;  // (chat, "") or ("", device)
+  std::set<std::string> watchers;                                // broker ids
 
   uint64_t head() const { return base + inbox.size(); }
   uint32_t routes() const;
   uint64_t MaxAcked() const;
   bool ReachedThrough(const BrokerName& broker) const;  // a route or a tail there
+  std::set<std::string> BrokerIds() const;              // of all routes and tails
 };
 
 struct LogState {
@@ -86,6 +88,7 @@ struct LeaseState {
   uint64_t counter = 0;  // the newest token ever given
   std::string owner;     // empty: free
   int64_t until = 0;
+  bool HeldAt(int64_t now) const { return !owner.empty() && now < until; }
 };
 
 struct PartitionState {
@@ -102,6 +105,9 @@ struct HubState {
   std::map<uint32_t, PartitionState> partitions;
   // broker id -> element -> record
   std::map<std::string, std::map<std::string, SessionRecord>> sessions;
+  std::map<BrokerName, int64_t> living;  // last beat
+  std::map<BrokerName, int64_t> dying;   // end of the claim of who clears it
+  uint64_t living_version = 0;
 };
 
 }  // namespace nightjar::hub::fake

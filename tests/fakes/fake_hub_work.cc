@@ -16,10 +16,6 @@ LogState& LogOf(PartitionState& partition, Log log) {
   return log == Log::kJournal ? partition.journal : partition.tasks;
 }
 
-bool Held(const LeaseState& lease, int64_t now) {
-  return !lease.owner.empty() && now < lease.until;
-}
-
 Failure Full(const char* what) { return {Failure::Kind::kFull, what}; }
 
 }  // namespace
@@ -53,7 +49,7 @@ Reply FakeHub::Do(const Lease& c) {
   LeaseReply reply;
   for (const uint32_t p : c.partitions) {
     LeaseState& lease = state_.partitions[p].leases[c.role];
-    const bool held = Held(lease, Clock());
+    const bool held = lease.HeldAt(Clock());
     if (held && lease.owner != c.owner) {
       reply.tokens.push_back(0);
     } else if (c.ttl_ms == 0) {  // given back, or not held at all
@@ -102,7 +98,8 @@ Reply FakeHub::Do(const TrimLog& c) {
     PartitionState& partition = state_.partitions[trim.partition];
     const LeaseState& lease = partition.leases[role];
     LogState& log = LogOf(partition, c.log);
-    const bool held = Held(lease, Clock()) && lease.counter == trim.token && trim.upto <= log.end();
+    const bool held =
+        lease.HeldAt(Clock()) && lease.counter == trim.token && trim.upto <= log.end();
     reply.held.push_back(held);
     if (!held) continue;
     for (; log.base < trim.upto && !log.records.empty(); ++log.base) log.records.pop_front();
