@@ -57,7 +57,8 @@ BrokerShell::BrokerShell(const Options& options, core::Config config, KeyFile ke
                          std::shared_ptr<const KeySet> keys)
     : owner_(std::this_thread::get_id()),
       log_level_(options.log_level),
-      drain_ms_(options.redis.drain_ms),
+      hub_drain_ms_(options.redis.drain_ms),
+      drain_ms_(config.drain_ms),
       wake_socket_(options.wake_socket),
       key_file_(std::move(key_file)),
       keys_(std::move(keys)),
@@ -99,6 +100,8 @@ void BrokerShell::Do(core::Action& action) {
                    kicks_.push_back({kick.session, ticks_});
                  },
                  [this](core::AskHub& ask) { hub_.Ask(ask.token, std::move(ask.call)); },
+                 [this](core::Emptied&) { emptied_ = true; },
+                 [this](core::CannotGoOn& why) { Fail(why.reason); },
                  [this](core::LogLine& line) {
                    if (line.level >= log_level_) Log(line.level, line.text);
                  },
@@ -155,9 +158,12 @@ int BrokerShell::OnBasicAuth(const mosquitto_evt_basic_auth& event) {
                                  .user = user,
                                  .password = password,
                                  .clean = mosquitto_client_clean_session(event.client)};
-  if (Feed(asked) == core::Verdict::kAllow) return MOSQ_ERR_SUCCESS;
+  const core::Verdict verdict = Feed(asked);
+  if (verdict == core::Verdict::kAllow) return MOSQ_ERR_SUCCESS;
   sessions_.Remove(session);
-  return MOSQ_ERR_AUTH;
+  // An error that is none of authentication's makes the broker close without a CONNACK: clients
+  // take that for trouble on the way and try again, where a refusal makes many give up.
+  return verdict == core::Verdict::kLater ? MOSQ_ERR_UNKNOWN : MOSQ_ERR_AUTH;
 }
 
 // After SIGHUP: do the keys, perhaps new ones, still vouch for a connected client?
@@ -248,6 +254,7 @@ void BrokerShell::OnTick() {
   wake_client_.Tend(now.mono_ms);
   WatchWakeUps(now.mono_ms);
   DrainHub();
+  WatchStop(now.mono_ms);
   RunKicks();
   sessions_.Sweep();
   if (key_file_.Changed(now.mono_ms)) ReadKeys("it has changed");
@@ -264,10 +271,38 @@ void BrokerShell::DrainHub() {
     for (const std::string& warning : drained_.warnings) Log(core::LogLevel::kWarning, warning);
     Feed(core::HubUp{});
   }
-  if (drained_.replies.empty()) return;
+  if (drained_.relay_overflow) {
+    Log(core::LogLevel::kWarning,
+        "the relay brings more than this broker can take in; comparing heads");
+  }
+  if (drained_.relay_up) Feed(core::RelayUp{});
+  if (drained_.replies.empty() && drained_.relayed.empty()) return;
   for (core::HubReplied& reply : drained_.replies) Feed(std::move(reply));
-  drained_.replies.clear();
+  for (hub::Relayed& what : drained_.relayed) Feed(core::Relayed{std::move(what)});
+  drained_.clear();
   if (SystemNow().mono_ms >= engine_.NextDeadline()) Feed(core::Tick{});
+}
+
+// Asked to stop: the broker empties itself first, unless that takes too long.
+void BrokerShell::WatchStop(int64_t mono_ms) {
+  if (drain_ms_ > 0 && ticks_ == 1) signals_.Take();
+  if (drained_by_ms_ == 0) {
+    if (!signals_.Asked()) return;
+    drained_by_ms_ = mono_ms + drain_ms_;
+    Log(core::LogLevel::kNotice, "draining before the stop (a second signal stops at once)");
+    Feed(core::Drain{});
+  }
+  if (!signals_.taken()) return;  // passed on already
+  if (!emptied_ && mono_ms < drained_by_ms_) return;
+  Log(core::LogLevel::kNotice, emptied_ ? "drained" : "the time for draining is over");
+  signals_.Pass();
+}
+
+void BrokerShell::Fail(const std::string& reason) {
+  if (failed_ || stopping_) return;
+  failed_ = true;
+  Log(core::LogLevel::kError, "cannot go on: " + reason);
+  signals_.Pass();
 }
 
 // A kick closes the socket at once, while what was published just before waits for the broker's
@@ -321,6 +356,7 @@ void BrokerShell::Stop() {
   CheckThread();
   if (stopping_) return;
   stopping_ = true;
+  signals_.GiveBack();
   Feed(core::Stopping{});
   // The broker has closed every connection without saying so. What is owed to these devices becomes
   // due for push now, not when somebody clears up after this broker.
@@ -329,7 +365,7 @@ void BrokerShell::Stop() {
     sessions_.MarkGone(*session);
     Feed(core::Disconnected{id});
   }
-  const int64_t until = SystemNow().mono_ms + drain_ms_;
+  const int64_t until = SystemNow().mono_ms + hub_drain_ms_;
   while (hub_.under_way() > 0 && SystemNow().mono_ms < until) {
     DrainHub();
     if (hub_.under_way() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -20,6 +20,7 @@
 #include "plugin/key_file.h"
 #include "plugin/options.h"
 #include "plugin/sessions.h"
+#include "plugin/stop_signals.h"
 #include "plugin/wake_client.h"
 
 namespace nightjar::plugin {
@@ -45,6 +46,9 @@ class BrokerShell {
   void OnReload();
   void OnTick();
 
+  // The core cannot go on: once the broker has stopped, the process should end with a failure.
+  bool failed() const { return failed_; }
+
   // The broker is stopping: no client can be reached any more. Tells the core, gives the hub a
   // bounded time to take what that brings, and joins its threads.
   void Stop();
@@ -61,6 +65,8 @@ class BrokerShell {
   void Do(core::Action& action);
   void DoPublish(const core::PublishTo& publish);
   void DrainHub();
+  void WatchStop(int64_t mono_ms);
+  void Fail(const std::string& reason);
   void RunKicks();
   void ReadKeys(const char* why);
   void WatchWakeUps(int64_t mono_ms);
@@ -69,7 +75,8 @@ class BrokerShell {
 
   const std::thread::id owner_;
   const core::LogLevel log_level_;
-  const int64_t drain_ms_;
+  const int64_t hub_drain_ms_;
+  const int64_t drain_ms_;  // 0: a signal stops the broker at once
   const std::string wake_socket_;
   KeyFile key_file_;
   std::shared_ptr<const KeySet> keys_;
@@ -81,6 +88,10 @@ class BrokerShell {
   core::Actions actions_;
   bool feeding_ = false;
   bool stopping_ = false;
+  bool failed_ = false;
+  StopSignals signals_;
+  int64_t drained_by_ms_ = 0;  // 0: not draining
+  bool emptied_ = false;
   bool reloading_ =
       false;  // from RELOAD to the next tick the broker authenticates what is connected
   bool wake_complained_ = false;

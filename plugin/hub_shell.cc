@@ -51,9 +51,23 @@ void HubShell::LinkDown(std::string reason) {
   wake_();
 }
 
+void HubShell::RelayUp() {
+  {
+    std::lock_guard lock(link_mutex_);
+    relay_up_ = true;
+  }
+  wake_();
+}
+
+void HubShell::Relayed(hub::Relayed what) {
+  (void)relayed_.Push(std::move(what));  // what is missed, Drain tells
+  wake_();
+}
+
 void HubShell::Drained::clear() {
   down.reset();
-  up = false;
+  up = relay_up = relay_overflow = false;
+  relayed.clear();
   warnings.clear();
   replies.clear();
 }
@@ -65,11 +79,15 @@ void HubShell::Drain(Drained& out) {
     out.down = std::exchange(link_down_, std::nullopt);
     out.up = std::exchange(link_up_, false);
     if (out.up) out.warnings.swap(link_warnings_);
+    out.relay_up = std::exchange(relay_up_, false);
   }
   completions_.Drain(out.replies);
   under_way_ -= out.replies.size();
   for (auto& reply : refused_) out.replies.push_back(std::move(reply));
   refused_.clear();
+  out.relay_overflow = relayed_.Missed();
+  out.relay_up |= out.relay_overflow;
+  if (relayed_.Take(out.relayed, kRelayedAtOnce)) wake_();
 }
 
 void HubShell::Stop() { hub_.reset(); }

@@ -197,6 +197,12 @@ const std::vector<NumberOption>& NumberOptions() {
       NIGHTJAR_NUMBER("store_give_up_ms", 10, 10 * kMinute, core.store_give_up_ms),
       NIGHTJAR_NUMBER("store_requests", 1, 1'000'000, core.store_requests),
       NIGHTJAR_NUMBER("close_sequence_ms", 10, kMinute, core.close_sequence_ms),
+      NIGHTJAR_NUMBER("beat_ms", 50, kMinute, core.beat_ms),
+      NIGHTJAR_NUMBER("broker_ttl_ms", 500, 10 * kMinute, core.broker_ttl_ms),
+      NIGHTJAR_NUMBER("drain_per_s", 1, 1'000'000, core.drain_per_s),
+      NIGHTJAR_NUMBER("drain_ms", 0, kHour, core.drain_ms),
+      NIGHTJAR_NUMBER("logins_per_s", 1, 1'000'000, core.logins_per_s),
+      NIGHTJAR_NUMBER("logins_at_once", 1, 1'000'000, core.logins_at_once),
       NIGHTJAR_NUMBER("lease_ttl_ms", 500, 10 * kMinute, core.lease_ttl_ms),
       NIGHTJAR_NUMBER("chat_cache", 1, 100'000'000, core.chat_cache),
   };
@@ -216,6 +222,11 @@ Result<Options> ParseOptions(const OptionLines& lines) {
     }
   }
   return options;
+}
+
+Status CheckTogether(const Options& options) {
+  if (options.core.broker_ttl_ms >= 3 * options.core.beat_ms) return Status::Ok();
+  return Bad("plugin_opt_broker_ttl_ms must be at least three times plugin_opt_beat_ms");
 }
 
 }  // namespace nightjar::plugin

@@ -38,6 +38,9 @@ using OptionLines = std::vector<std::pair<std::string, std::string>>;
 // malformed or out of bounds, or a needed option is missing. Reads no files.
 Result<Options> ParseOptions(const OptionLines& lines);
 
+// What no option by itself can have wrong. kInvalidArgument, likewise.
+Status CheckTogether(const Options& options);
+
 // What is known of one number: for tests and for checking the documentation.
 struct NumberOption {
   std::string_view name;

@@ -7,6 +7,9 @@
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <exception>
 #include <iterator>
 #include <memory>
@@ -181,6 +184,12 @@ NIGHTJAR_EXPORT int mosquitto_plugin_cleanup(void* userdata, mosquitto_opt*, int
     const std::unique_ptr<Plugin> plugin(static_cast<Plugin*>(userdata));
     Unregister(*plugin);
     plugin->shell->Stop();
+    if (plugin->shell->failed()) {
+      // The broker would end with success, and whoever looks after it would not start it again. All
+      // that is left for it to do is to close its log and forget its configuration.
+      std::fflush(nullptr);
+      _exit(1);
+    }
     return int{MOSQ_ERR_SUCCESS};
   });
 }

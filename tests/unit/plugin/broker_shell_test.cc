@@ -4,6 +4,7 @@
 #include <mosquitto_plugin.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 
@@ -284,6 +285,94 @@ TEST_F(BrokerShellTest, RepliesAndLinkChangesReachTheCoreOnTheTick) {
   EXPECT_EQ(Lines(engine.events.begin() + before, engine.events.end()),
             (Lines{"down gone", "up", "replied 41"}));
   EXPECT_TRUE(broker.Logged(std::to_string(MOSQ_LOG_WARNING) + " nightjar: fsync is off"));
+}
+
+TEST_F(BrokerShellTest, WhatIsRelayedReachesTheCoreAfterLinkChangesAndReplies) {
+  On<core::Tick>([](const auto&, Actions& out) {
+    out.list.push_back(core::AskHub{5, hub::Info{}});
+  });
+  engine.deadline = 0;
+  shell->OnTick();
+  engine.deadline = INT64_MAX;
+  engine.events.clear();
+  shell->hub().Relayed(hub::RelayedKick{"alice", "p", 1, "b1#1"});
+  calls[0](hub::Done{});
+  calls.clear();
+  shell->hub().RelayUp();
+  shell->hub().LinkUp({});
+  shell->OnTick();
+  EXPECT_EQ(engine.events, (Lines{"up", "relay up", "replied 5", "relayed kick alice"}));
+}
+
+TEST_F(BrokerShellTest, WhoShallComeLaterGetsNoAnswer) {
+  On<core::ConnectAsked>([](const auto&, Actions& out) { out.verdict = Verdict::kLater; });
+  const int answer = Connect(alice);
+  EXPECT_NE(answer, MOSQ_ERR_AUTH);
+  EXPECT_NE(answer, MOSQ_ERR_SUCCESS);
+  EXPECT_EQ(shell->sessions().size(), 0u);
+}
+
+int broker_stops = 0;  // how often the broker's own handler ran
+
+struct StopTest : BrokerShellTest {
+  struct sigaction before {};
+  void SetUp() override {
+    BrokerShellTest::SetUp();
+    broker_stops = 0;
+    struct sigaction brokers {};
+    brokers.sa_handler = [](int) { ++broker_stops; };
+    sigaction(SIGTERM, &brokers, &before);
+    shell->OnTick();
+    engine.events.clear();
+  }
+  void TearDown() override {
+    BrokerShellTest::TearDown();
+    sigaction(SIGTERM, &before, nullptr);
+  }
+};
+
+TEST_F(StopTest, TheFirstSignalDrainsAndTheBrokerStopsWhenEmptied) {
+  shell->OnTick();
+  EXPECT_TRUE(engine.events.empty());
+  raise(SIGTERM);
+  shell->OnTick();
+  shell->OnTick();
+  EXPECT_EQ(engine.events, Lines{"drain"});
+  EXPECT_EQ(broker_stops, 0);
+  On<core::Tick>(
+      [](const auto&, Actions& out) { out.list.emplace_back(std::in_place_type<core::Emptied>); });
+  engine.deadline = 0;
+  shell->OnTick();
+  shell->OnTick();
+  EXPECT_EQ(broker_stops, 1);
+  shell->OnTick();
+  EXPECT_EQ(broker_stops, 1) << "told once";
+}
+
+TEST_F(StopTest, TheSecondSignalStopsAtOnce) {
+  raise(SIGTERM);
+  shell->OnTick();
+  raise(SIGTERM);
+  EXPECT_EQ(broker_stops, 1);
+  raise(SIGTERM);
+  EXPECT_EQ(broker_stops, 2) << "the broker's handler is back";
+}
+
+TEST_F(StopTest, AfterTheShellTheSignalsAreTheBrokersAgain) {
+  shell.reset();
+  raise(SIGTERM);
+  EXPECT_EQ(broker_stops, 1);
+}
+
+TEST_F(StopTest, WhatCannotGoOnStopsTheBrokerAndIsAFailure) {
+  EXPECT_FALSE(shell->failed());
+  On<core::Tick>([](const auto&, Actions& out) { out.list.push_back(core::CannotGoOn{"taken"}); });
+  engine.deadline = 0;
+  shell->OnTick();
+  shell->OnTick();
+  EXPECT_EQ(broker_stops, 1);
+  EXPECT_TRUE(shell->failed());
+  EXPECT_TRUE(broker.Logged("cannot go on: taken"));
 }
 
 TEST_F(BrokerShellTest, TheCoreTicksOnlyWhenSomethingIsDue) {

@@ -35,6 +35,12 @@ std::string Line(const core::Event& event) {
   if (std::holds_alternative<HubUp>(event)) return "up";
   if (const auto* e = std::get_if<HubDown>(&event)) return "down " + e->reason;
   if (std::holds_alternative<Tick>(event)) return "tick";
+  if (std::holds_alternative<RelayUp>(event)) return "relay up";
+  if (std::holds_alternative<Drain>(event)) return "drain";
+  if (const auto* e = std::get_if<Relayed>(&event)) {
+    const auto* kick = std::get_if<hub::RelayedKick>(&e->what);
+    return "relayed" + (kick ? " kick " + kick->uid : std::string());
+  }
   return "stopping";
 }
 

@@ -146,6 +146,59 @@ TEST_F(HubShellTest, ChangesOfTheConnectionAreToldOnceAndInTheirOrder) {
   EXPECT_FALSE(drained.up);
 }
 
+hub::Relayed Kick(const std::string& uid) { return hub::RelayedKick{uid, "p", 1, "b1#1"}; }
+
+TEST_F(HubShellTest, WhatIsRelayedComesAfterRepliesAndInOrder) {
+  shell.RelayUp();
+  shell.Relayed(Kick("a"));
+  shell.Relayed(Kick("b"));
+  EXPECT_EQ(wakes, 3);
+  shell.Drain(drained);
+  EXPECT_TRUE(drained.relay_up);
+  EXPECT_FALSE(drained.relay_overflow);
+  ASSERT_EQ(drained.relayed.size(), 2u);
+  EXPECT_EQ(std::get<hub::RelayedKick>(drained.relayed[0]).uid, "a");
+  EXPECT_EQ(std::get<hub::RelayedKick>(drained.relayed[1]).uid, "b");
+  shell.Drain(drained);
+  EXPECT_FALSE(drained.relay_up);
+  EXPECT_TRUE(drained.relayed.empty());
+}
+
+TEST_F(HubShellTest, AFloodIsTakenInSlicesAndWhatIsLostIsTold) {
+  const hub::RelayedEntry big{std::string(16 << 20, 'x'), {{"a", 1}}};
+  for (int i = 0; i < 4; ++i) shell.Relayed(big);  // 64 MiB and a little
+  shell.Drain(drained);
+  EXPECT_TRUE(drained.relay_up && drained.relay_overflow);
+  EXPECT_EQ(drained.relayed.size(), 3u);
+
+  constexpr int kMany = 1200;
+  for (int i = 0; i < kMany; ++i) shell.Relayed(Kick("a"));
+  int got = 0;
+  for (int rounds = 1; got < kMany; ++rounds) {
+    ASSERT_LE(rounds, 10);
+    const int before = wakes;
+    shell.Drain(drained);
+    got += static_cast<int>(drained.relayed.size());
+    EXPECT_EQ(wakes - before, got < kMany ? 1 : 0) << "somebody must come for the rest";
+    EXPECT_FALSE(drained.relay_up);
+  }
+}
+
+TEST(RelayQueue, IsBoundedInNumberToo) {
+  RelayQueue queue(2, 1 << 20);
+  EXPECT_TRUE(queue.Push(Kick("a")));
+  EXPECT_TRUE(queue.Push(Kick("b")));
+  EXPECT_FALSE(queue.Missed());
+  EXPECT_FALSE(queue.Push(Kick("c")));
+  EXPECT_TRUE(queue.Missed());
+  EXPECT_FALSE(queue.Missed());
+  std::vector<hub::Relayed> out;
+  EXPECT_TRUE(queue.Take(out, 1));
+  EXPECT_TRUE(queue.Push(Kick("d")));
+  EXPECT_FALSE(queue.Take(out, 5));
+  EXPECT_EQ(out.size(), 2u);
+}
+
 TEST_F(HubShellTest, StopLetsTheHubAnswerWhatIsUnderWay) {
   shell.Ask(1, hub::Info{});
   shell.Stop();

@@ -68,6 +68,12 @@ TEST(Options, EveryNumberIsHeldToItsBounds) {
   }
 }
 
+TEST(Options, ABrokerBeatsSeveralTimesBeforeItCountsAsDead) {
+  EXPECT_TRUE(CheckTogether(*ParseOptions(Needed())).ok());
+  EXPECT_TRUE(CheckTogether(*With("broker_ttl_ms", "6000")).ok());
+  EXPECT_FALSE(CheckTogether(*With("broker_ttl_ms", "5999")).ok());
+}
+
 TEST(Options, NumbersAreWholeAndNothingElse) {
   for (const char* value :
        {"", "x", "5x", " 5", "5 ", "0x10", "1.5", "+5", "99999999999999999999"}) {
