@@ -5,17 +5,21 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "common/base/clock.h"
 #include "common/hub/redis/redis_hub.h"
+#include "plugin/claim.h"
 
 namespace nightjar::plugin {
 namespace {
 
 constexpr int64_t kProbeAgainMs = 200;
+constexpr int64_t kLeastJoinMs = 2000;  // Redis is there: it has just been asked
 constexpr size_t kLongestPassword = 1024;
 
 std::string Where(const hub::RedisOptions& redis) {
@@ -71,12 +75,69 @@ uint64_t MakeIncarnation() {
          (chance >> (32 - kChanceBits));
 }
 
+// Until calls and relay both stand. Shared with the hub's thread.
+class Arrival {
+ public:
+  void Calls(bool up) { Set(calls_, up); }
+  void Relay(bool up) { Set(relay_, up); }
+  bool Wait(int64_t ms) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::milliseconds(ms),
+                             [this] { return calls_ && relay_; });
+  }
+
+ private:
+  void Set(bool& which, bool up) {
+    std::lock_guard lock(mutex_);
+    which = up;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool calls_ = false, relay_ = false;
+};
+
+// The shell's connection to the hub, with this broker's relay and its id claimed.
+Status Join(const Options& options, const core::Config& config, HubShell& link) {
+  hub::RedisOptions redis = options.redis;
+  // The shell bounds calls; the hub's own bound must not be met before it.
+  redis.max_calls = std::max(redis.max_calls, link.capacity());
+  const auto arrival = std::make_shared<Arrival>();
+  hub::RelayHooks relay;
+  relay.broker_id = config.broker_id;
+  relay.on_message = [&link](hub::Relayed what) { link.Relayed(std::move(what)); };
+  relay.on_state = [&link, arrival](bool up) {
+    if (up) link.RelayUp();
+    arrival->Relay(up);
+  };
+  auto owned = std::make_unique<hub::RedisHub>(
+      redis,
+      [&link, arrival](const hub::RedisHub::Status& status) {
+        if (status.up) {
+          link.LinkUp(status.warnings);
+        } else {
+          link.LinkDown(status.reason);
+        }
+        arrival->Calls(status.up);
+      },
+      std::move(relay));
+  hub::Hub& hub = *owned;
+  link.Attach(std::move(owned));
+  if (!arrival->Wait(std::max(options.hub_start_wait_ms, kLeastJoinMs))) {
+    return {Code::kUnavailable, "no connection for calls and relay to the Redis at " +
+                                    Where(options.redis) + " within its time"};
+  }
+  return ClaimBrokerId(
+      hub, config, [](int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<BrokerShell>> Start(const OptionLines& lines) {
   auto parsed = ParseOptions(lines);
   if (!parsed.ok()) return parsed.status();
   Options& options = parsed.value();
+  if (const Status status = CheckTogether(options); !status.ok()) return status;
   if (const Status status = ReadPassword(options); !status.ok()) return status;
 
   KeyFile key_file(options.key_file, options.key_check_ms);
@@ -90,18 +151,7 @@ Result<std::unique_ptr<BrokerShell>> Start(const OptionLines& lines) {
   config.partitions = hub->info.partitions;
   config.incarnation = MakeIncarnation();
   auto shell = std::make_unique<BrokerShell>(options, config, std::move(key_file), keys.value());
-
-  // The shell bounds calls; the hub's own bound must not be met before it.
-  hub::RedisOptions redis = options.redis;
-  redis.max_calls = std::max(redis.max_calls, shell->hub().capacity());
-  HubShell& link = shell->hub();
-  link.Attach(std::make_unique<hub::RedisHub>(redis, [&link](const hub::RedisHub::Status& status) {
-    if (status.up) {
-      link.LinkUp(status.warnings);
-    } else {
-      link.LinkDown(status.reason);
-    }
-  }));
+  if (const Status status = Join(options, config, shell->hub()); !status.ok()) return status;
   Log(core::LogLevel::kNotice,
       fmt::format("version {} ready: broker {}#{}, Redis {} at {}, {} partitions, epoch {}",
                   config.version, config.broker_id, config.incarnation, hub->server_version,

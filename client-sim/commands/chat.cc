@@ -60,17 +60,20 @@ Result<PahoOptions> Prepare(const ChatOptions& options) {
   if (!options.stack.empty()) {
     auto stack = ReadStack(options.stack);
     if (!stack.ok()) return stack.status();
-    const auto& brokers = stack->brokers;
-    const auto chosen = std::find_if(brokers.begin(), brokers.end(), [&](const auto& broker) {
-      return options.broker.empty() || broker.id == options.broker;
-    });
-    if (chosen == brokers.end()) return bad("--broker: the stack has no " + options.broker);
-    paho.host = chosen->host;
-    paho.port = chosen->mqtt;
+    for (const auto& broker : stack->brokers) {
+      if (!options.broker.empty() && broker.id != options.broker) continue;
+      paho.brokers.push_back({broker.host, broker.mqtt});
+    }
+    if (paho.brokers.empty()) return bad("--broker: the stack has no " + options.broker);
     if (key_file.empty()) key_file = stack->key_file;
   }
-  if (!options.host.empty()) paho.host = options.host;
-  if (options.port != 0) paho.port = options.port;
+  if (!options.host.empty() || options.port != 0) {  // instead of the stack's
+    PahoOptions::Broker broker =
+        paho.brokers.empty() ? PahoOptions::Broker() : paho.brokers.front();
+    if (!options.host.empty()) broker.host = options.host;
+    if (options.port != 0) broker.port = options.port;
+    paho.brokers = {broker};
+  }
   if (options.token.empty() && key_file.empty())
     return bad("--token JWT or --key-file FILE is needed");
   paho.token = [token = options.token, key_file, uid = options.user]() -> Result<std::string> {
@@ -166,7 +169,8 @@ Command AddChat(CLI::App& program) {
   app->add_option("--to", chat->to, "begin by talking to this user");
   auto* stack = app->add_option("--stack", chat->stack, "the stack.json that ./nj up wrote")
                     ->check(CLI::ExistingFile);
-  app->add_option("--broker", chat->broker, "which broker of the stack (the first)")->needs(stack);
+  app->add_option("--broker", chat->broker, "only this broker of the stack (any of them)")
+      ->needs(stack);
   app->add_option("--host", chat->host, "a broker's name or address (127.0.0.1)");
   app->add_option("--port", chat->port, "its TCP port")->check(CLI::Range(1, 65535));
   auto* token = app->add_option("--token", chat->token, "get in with this JWT");

@@ -66,8 +66,7 @@ int RunDemo(const DemoOptions& options) {
   Bell bell;
   const auto make_link = [&](const std::string& uid, const std::string& device) {
     PahoOptions paho;
-    paho.host = stack->brokers.front().host;
-    paho.port = stack->brokers.front().mqtt;
+    for (const auto& broker : stack->brokers) paho.brokers.push_back({broker.host, broker.mqtt});
     paho.uid = uid;
     paho.device = device;
     paho.token = [&token, uid] { return token(uid); };

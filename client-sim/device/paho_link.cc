@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <random>
 #include <utility>
 
 #include "common/base/bounded_queue.h"
+#include "common/base/dice.h"
 
 namespace nightjar::client {
 
@@ -56,16 +58,21 @@ struct Inlet {
 
 class PahoLink final : public Link, private mqtt::callback, private mqtt::iaction_listener {
  public:
-  PahoLink(PahoOptions options, Bell* bell) : options_(std::move(options)), inlet_(bell) {}
+  PahoLink(PahoOptions options, Bell* bell)
+      : options_(std::move(options)),
+        dice_(std::random_device{}()),
+        broker_(dice_.Below(options_.brokers.size())),
+        inlet_(bell) {}
   ~PahoLink() override { PahoLink::Close(); }
 
   void Open() override {
     auto token = options_.token();
     if (!token.ok()) return Refuse("no token: " + token.status().message());
     try {
+      const PahoOptions::Broker& broker = NextBroker();
       // A fresh client each time: nothing of the old line, queued or half sent, is carried over.
       client_ = std::make_unique<mqtt::async_client>(
-          "tcp://" + options_.host + ":" + std::to_string(options_.port),
+          "tcp://" + broker.host + ":" + std::to_string(broker.port),
           options_.uid + ":" + options_.device);
       client_->set_callback(*this);
       mqtt::message will("presence/" + options_.uid + "/" + options_.device, "bye", 0, false);
@@ -111,6 +118,13 @@ class PahoLink final : public Link, private mqtt::callback, private mqtt::iactio
   void Poll(std::vector<LinkEvent>& events) override { inlet_.queue.Drain(events); }
 
  private:
+  const PahoOptions::Broker& NextBroker() {
+    const size_t others = options_.brokers.size() - 1;
+    if (opened_ && others > 0) broker_ = (broker_ + 1 + dice_.Below(others)) % (others + 1);
+    opened_ = true;
+    return options_.brokers[broker_];
+  }
+
   template <typename F>
   void Try(F&& f) {
     if (!client_) return;
@@ -142,6 +156,9 @@ class PahoLink final : public Link, private mqtt::callback, private mqtt::iactio
   }
 
   PahoOptions options_;
+  Dice dice_;
+  size_t broker_;
+  bool opened_ = false;
   Inlet inlet_;
   std::unique_ptr<mqtt::async_client> client_;
 };

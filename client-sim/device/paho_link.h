@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client-sim/device/link.h"
 #include "common/base/result.h"
@@ -30,8 +31,13 @@ class Bell {
 };
 
 struct PahoOptions {
-  std::string host = "127.0.0.1";
-  int port = 1883;
+  struct Broker {
+    std::string host = "127.0.0.1";
+    int port = 1883;
+  };
+  // At least one. The first connection goes to one at random, each further one to another than the
+  // one before, if there is another: what broke or is shutting down is left alone.
+  std::vector<Broker> brokers;
   std::string uid;
   std::string device;
   // Asked for each connection; an error keeps the line down, with the reason.

@@ -163,7 +163,9 @@ void Swarm::Lose(uint32_t index, const std::string& reason) {
   Client& client = clients_[index];
   const bool had_login = Drop(index, true);
   ++reconnects_;
-  client.broker = static_cast<uint8_t>((client.broker + 1U) % options_.brokers.size());
+  if (const size_t others = options_.brokers.size() - 1; others > 0) {  // whoever is left shares
+    client.broker = static_cast<uint8_t>((client.broker + 1 + dice_.Below(others)) % (others + 1));
+  }
   WaitUntil(index, NanoNow() + NextWaitNs(client));
   events_->Down(index, had_login, reason);
 }

@@ -1,6 +1,6 @@
 // Thousands of MQTT clients in one thread: one epoll loop, no thread and no buffer of its own for
 // an idle client (about 120 bytes of memory each, besides the kernel's). Clients that should be on
-// line come back by themselves: backoff with jitter, the next broker of the list, never more new
+// line come back by themselves: backoff with jitter, another broker of the list, never more new
 // connections a second than wanted.
 //
 // Threads: one owner. Callbacks come from inside Turn() (Down also from Cut() and GoOffline()), on

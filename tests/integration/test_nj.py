@@ -67,7 +67,7 @@ def test_token_prints_a_token_and_nothing_else(stack, user):
 
 @pytest.mark.parametrize("argv, word", [
     (["token", "no/uid"], "user id"), (["token", "a", "--ttl", "soon"], "--ttl"), (["token", "a", "--device", "x y"], "device"),
-    (["up", "--brokers", "2"], "one broker"), (["up", "--port", "0x"], "port"), (["fly"], "fly"), (["build", "--preset", "x"], "x"),
+    (["up", "--brokers", "0"], "brokers"), (["up", "--port", "0x"], "port"), (["fly"], "fly"), (["build", "--preset", "x"], "x"),
 ])
 def test_errors_are_one_line(tmp_path, argv, word):
     done = nj(*argv, *(["--dir", str(tmp_path)] if argv[0] in ("token", "up") else []))

@@ -25,8 +25,9 @@ def up(args):
 
 
 def print_addresses(running):
-    broker = running.data["brokers"][0]
-    print(f"broker     mqtt://{broker['host']}:{broker['mqtt']}   ws://{broker['host']}:{broker['ws']}")
+    for broker in running.data["brokers"]:
+        print(f"broker     mqtt://{broker['host']}:{broker['mqtt']}   ws://{broker['host']}:{broker['ws']}"
+              + (f"   {broker['id']}" if len(running.data["brokers"]) > 1 else ""))
     print(f"redis      {running.data['redis']['host']}:{running.data['redis']['port']}")
     print(f"persister  {running.data['store']} in {running.path('store')}")
     print(f"logs       {running.path('log')}")

@@ -42,7 +42,6 @@ def mosquitto_conf(path, mqtt, ws, unix, plugin, options, version):
     write(path, "mosquitto.conf", lines + [f"plugin_opt_{name} {value}" for name, value in options.items()])
 
 
-def unix_socket(folder, made):
-    """A path for the broker's private socket: in the folder if it is short enough for the kernel."""
-    path = os.path.join(folder, "broker.sock")
-    return path if len(path.encode()) < 100 else os.path.join(made(), "broker.sock")
+def socket_folder(folder, made):
+    """Where the brokers' private sockets are: in the folder if its path is short enough for the kernel."""
+    return folder if len(os.path.join(folder, "b00.sock").encode()) < 100 else made()

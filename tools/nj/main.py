@@ -35,6 +35,12 @@ def positive(text):
     return int(text)
 
 
+def broker_count(text):
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of brokers (1 to 64)")
+    return int(text)
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
@@ -57,16 +63,18 @@ def add_stack(parser):
 
 def add_stack_options(parser):
     add_preset(parser)
-    parser.add_argument("--brokers", type=int, default=1, metavar="N", help="only 1 for now")
-    parser.add_argument("--port", type=port, default=0, metavar="P", help="MQTT over TCP (default: a free one)")
+    parser.add_argument("--brokers", type=broker_count, default=1, metavar="N",
+                        help="how many brokers, b1 to bN, on one hub (default: 1)")
+    parser.add_argument("--port", type=port, default=0, metavar="P",
+                        help="MQTT over TCP, of b1; b2 has the next one (default: free ones)")
     parser.add_argument("--ws-port", type=port, default=0, metavar="P",
-                        help="MQTT over WebSockets (default: a free one)")
+                        help="MQTT over WebSockets, likewise (default: free ones)")
     parser.add_argument("--store", default="rocksdb", choices=["rocksdb"], help="where messages are kept for good")
     parser.add_argument("--redis-memory", default="1gb", metavar="SIZE", help="Redis's maxmemory (default: 1gb)")
     parser.add_argument("--plugin-opt", type=option_pair, action="append", default=[], metavar="NAME=VALUE",
                         help="a plugin option (docs/configuration.md); may be repeated")
     parser.add_argument("--env", type=part_env, action="append", default=[], metavar="PART:NAME=VALUE",
-                        help="an environment variable for redis, b1 or persister; may be repeated")
+                        help="an environment variable for redis, b1 (b2, ...) or persister; may be repeated")
 
 
 def parser():

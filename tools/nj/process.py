@@ -14,6 +14,9 @@ import time
 from nj.common import Failed
 
 
+AGAIN_SECONDS = 0.2     # between one SIGTERM and the next
+
+
 def start_ticks(pid):
     """When `pid` started (clock ticks since boot), or None if it does not run (any more)."""
     try:
@@ -121,6 +124,25 @@ def stop(entry, seconds):
     send(entry, signal.SIGKILL)
     wait_gone(entry, 10)
     return "killed"
+
+
+def stop_at_once(entries, seconds):
+    """As stop(), of several together, and without the time that a broker takes to move its clients
+    away: the second SIGTERM tells it not to. Returns what became of each, in their order."""
+    how = ["stopped" if send(entry, signal.SIGTERM) else "gone" for entry in entries]
+    for entry in entries:
+        send(entry, signal.SIGCONT)
+    deadline = time.monotonic() + seconds
+    for number, entry in enumerate(entries):
+        while how[number] == "stopped" and not wait_gone(entry, AGAIN_SECONDS):
+            if time.monotonic() > deadline:
+                send(entry, signal.SIGKILL)
+                wait_gone(entry, 10)
+                how[number] = "killed"
+            else:
+                for other in entries[number:]:
+                    send(other, signal.SIGTERM)
+    return how
 
 
 def tail(path, lines=15):

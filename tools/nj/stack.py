@@ -43,6 +43,9 @@ class Stack:
     def process(self, name):
         return next(entry for entry in self.processes if entry["name"] == name)
 
+    def broker(self, name):
+        return next(broker for broker in self.data["brokers"] if broker["id"] == name)
+
     def start(self, entry):
         """Starts a process, for the first time or again, and notes its pid everywhere."""
         process.spawn(entry)
@@ -51,7 +54,7 @@ class Stack:
         name = entry["name"]
         part = {"redis": self.data["redis"], "persister": self.data["persister"]}.get(name)
         if part is None:
-            part = next(broker for broker in self.data["brokers"] if broker["id"] == name)
+            part = self.broker(name)
         part["pid"] = entry["pid"]
         self.save()
 
@@ -62,11 +65,22 @@ class Stack:
         """None if the process runs and does its work, else what is wrong."""
         if not process.running(entry):
             return "not running"
-        port = self.data["brokers"][0]["mqtt"]
-        if entry["name"] == "redis":
+        name = entry["name"]
+        if name == "redis":
             return None if probe.redis_ready(self.data["redis"]["port"]) else "no answer to PING"
-        ask = probe.history if entry["name"] == "persister" else probe.broker
-        return ask(port, self.token())
+        if name == "persister":
+            return self.unanswered()
+        return probe.broker(self.broker(name)["mqtt"], self.token())
+
+    def unanswered(self):
+        """None if the persister answers reads through every broker that runs."""
+        for broker in self.data["brokers"]:
+            if not process.running(self.process(broker["id"])):
+                continue
+            why = probe.history(broker["mqtt"], self.token())
+            if why is not None:
+                return f"through {broker['id']}: {why}" if len(self.data["brokers"]) > 1 else why
+        return None
 
 
 @contextlib.contextmanager
@@ -119,8 +133,6 @@ def sanitizer_env(preset, preloaded):
 
 def up(args):
     """Starts a stack, or says that it is up. Returns (stack, started by this call)."""
-    if args.brokers != 1:
-        raise Failed("--brokers: one broker for now; several cannot work together yet", code=2)
     folder = os.path.abspath(args.dir)
     with locked(folder):
         stack = Stack(folder)
@@ -149,24 +161,22 @@ def start_all(stack, args):
     keys = stack.path("keys.json")
     jwt.make_key_file(keys)
 
-    before = stack.data or {"brokers": [{}], "redis": {}}
+    before = stack.data or {"brokers": [], "redis": {}}
     reserved = ports.Reserved()
     try:
-        mqtt = reserved.take(args.port) if args.port else reserved.prefer(before["brokers"][0].get("mqtt"))
-        ws = reserved.take(args.ws_port) if args.ws_port else \
-            reserved.prefer(before["brokers"][0].get("ws"))
+        brokers = place_brokers(stack, args, before["brokers"], reserved)
         redis_port = reserved.prefer(before["redis"].get("port"))
-        unix = files.unix_socket(stack.folder, lambda: tempfile.mkdtemp(prefix="nightjar-"))
         files.redis_conf(stack.path("redis.conf"), redis_port, stack.path("redis"), args.redis_memory)
-        options = {"redis": f"127.0.0.1:{redis_port}", "key_file": keys, "broker_id": "b1",
-                   "wake_socket": unix, **dict(args.plugin_opt)}
-        files.mosquitto_conf(stack.path("mosquitto.conf"), mqtt, ws, unix, plugin, options,
-                             mosquitto_version(mosquitto))
+        for broker in brokers:
+            options = {"redis": f"127.0.0.1:{redis_port}", "key_file": keys, "broker_id": broker["id"],
+                       "wake_socket": broker["unix"], **dict(args.plugin_opt)}
+            files.mosquitto_conf(stack.path(f"{broker['id']}.conf"), broker["mqtt"], broker["ws"], broker["unix"],
+                                 plugin, options, mosquitto_version(mosquitto))
     finally:
         reserved.release()
 
     stack.data = {
-        "brokers": [{"id": "b1", "host": "127.0.0.1", "mqtt": mqtt, "ws": ws, "unix": unix, "pid": 0}],
+        "brokers": brokers,
         "redis": {"host": "127.0.0.1", "port": redis_port, "pid": 0},
         "persister": {"pid": 0},
         "key_file": keys, "preset": args.preset, "store": args.store, "processes": [],
@@ -181,14 +191,30 @@ def start_all(stack, args):
 
     begin(stack, entry("redis", [redis, stack.path("redis.conf")], "redis.log"),
           lambda: None if probe.redis_ready(redis_port) else "no answer to PING")
-    begin(stack, entry("b1", [mosquitto, "-c", stack.path("mosquitto.conf")], "b1.log",
-                       sanitizer_env(args.preset, preloaded=True)),
-          lambda: probe.broker(mqtt, stack.token()))
+    for broker in brokers:
+        name = broker["id"]
+        begin(stack, entry(name, [mosquitto, "-c", stack.path(f"{name}.conf")], f"{name}.log",
+                           sanitizer_env(args.preset, preloaded=True)),
+              lambda port=broker["mqtt"]: probe.broker(port, stack.token()))
+    addresses = [word for broker in brokers for word in ("--broker", f"127.0.0.1:{broker['mqtt']}")]
     begin(stack, entry("persister", [
-        persister, "--redis", f"127.0.0.1:{redis_port}", "--broker", f"127.0.0.1:{mqtt}",
+        persister, "--redis", f"127.0.0.1:{redis_port}", *addresses,
         "--key-file", keys, "--data", stack.path("store"), "--id", "p1"], "persister.log",
-                       sanitizer_env(args.preset, preloaded=False)),
-          lambda: probe.history(mqtt, stack.token()))
+                       sanitizer_env(args.preset, preloaded=False)), stack.unanswered)
+
+
+def place_brokers(stack, args, before, reserved):
+    """b1, b2, ... with ports of their own: from --port (--ws-port) upwards, or where they were before."""
+    sockets = files.socket_folder(stack.folder, lambda: tempfile.mkdtemp(prefix="nightjar-"))
+
+    def port(wanted, number, kind):
+        if wanted:
+            return reserved.take(wanted + number)
+        return reserved.prefer(before[number].get(kind) if number < len(before) else None)
+
+    return [{"id": f"b{number + 1}", "host": "127.0.0.1", "mqtt": port(args.port, number, "mqtt"),
+             "ws": port(args.ws_port, number, "ws"), "unix": os.path.join(sockets, f"b{number + 1}.sock"), "pid": 0}
+            for number in range(args.brokers)]
 
 
 def begin(stack, entry, why_not):
@@ -229,20 +255,20 @@ def down(folder):
 def stop_all(stack, quiet=False):
     """Brokers first, so that nothing new is accepted; the persister may then still empty the journal
     (what it does not stays in Redis's log); Redis last."""
-    order = {"persister": 1, "redis": 2}
     any_ran = False
-    for entry in sorted(stack.processes, key=lambda entry: order.get(entry["name"], 0)):
-        how = process.stop(entry, STOP_SECONDS)
-        any_ran = any_ran or how != "gone"
-        if how == "killed":
-            say(f"down: {entry['name']} did not end within {STOP_SECONDS} s and was killed")
-        elif how == "stopped" and not quiet:
-            say(f"down: {entry['name']} stopped")
-    if stack.data:
-        unix = stack.data["brokers"][0]["unix"]
+    for part in ([entry for entry in stack.processes if entry["name"] not in ("persister", "redis")],
+                 [entry for entry in stack.processes if entry["name"] == "persister"],
+                 [entry for entry in stack.processes if entry["name"] == "redis"]):
+        for entry, how in zip(part, process.stop_at_once(part, STOP_SECONDS)):
+            any_ran = any_ran or how != "gone"
+            if how == "killed":
+                say(f"down: {entry['name']} did not end within {STOP_SECONDS} s and was killed")
+            elif how == "stopped" and not quiet:
+                say(f"down: {entry['name']} stopped")
+    for broker in stack.data["brokers"] if stack.data else []:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(unix)
-        if os.path.dirname(unix) != stack.folder:
+            os.unlink(broker["unix"])
+        if os.path.dirname(broker["unix"]) != stack.folder:
             with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(unix))
+                os.rmdir(os.path.dirname(broker["unix"]))
     return any_ran

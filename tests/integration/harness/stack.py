@@ -25,12 +25,12 @@ def nj(*args, timeout=90, **kwargs):
 class Stack:
     """A stack in `folder`, signing with its own keys: HS256 first, ES256 and RS256 for the tests."""
 
-    def __init__(self, folder, options=None, env=None):
+    def __init__(self, folder, options=None, env=None, brokers=1):
         self.folder = str(folder)
         os.makedirs(self.folder, exist_ok=True)
         self.keys = [keys.Key("k1", "HS256"), keys.Key("k2", "ES256"), keys.Key("k3", "RS256")]
         keys.write_key_file(os.path.join(self.folder, "keys.json"), self.keys)
-        self.args = ["--dir", self.folder, "--preset", PRESET]
+        self.args = ["--dir", self.folder, "--preset", PRESET, "--brokers", str(brokers)]
         for name, value in (options or {}).items():
             self.args += ["--plugin-opt", f"{name}={value}"]
         for part, name, value in env or []:
@@ -50,6 +50,14 @@ class Stack:
     @property
     def broker(self):
         return self.inner.data["brokers"][0]
+
+    @property
+    def brokers(self):
+        return [broker["id"] for broker in self.inner.data["brokers"]]
+
+    def at(self, name):
+        """The stack as a device sees it that connects to this broker."""
+        return At(self, name)
 
     def token(self, uid, ttl=3600, **claims):
         return self.keys[0].sign(uid, ttl, **claims)
@@ -81,7 +89,7 @@ class Stack:
         """Until it answers by itself, whether or not the parts it needs are there."""
         if name == "redis":
             poll(lambda: probe.redis_ready(self.inner.data["redis"]["port"]), "Redis to answer", seconds)
-        elif name == "b1":
+        elif name != "persister":
             poll(lambda: self.inner.health(self.entry(name)) is None, "the broker to work", seconds)
 
     def restart(self, name):
@@ -115,3 +123,18 @@ class Stack:
 
     def redis(self, *command):
         return probe.redis(self.inner.data["redis"]["port"], *command)
+
+
+class At:
+    """Everything of the stack, with another broker as the one to connect to."""
+
+    def __init__(self, stack, name):
+        self._stack = stack
+        self._name = name
+
+    def __getattr__(self, attribute):
+        return getattr(self._stack, attribute)
+
+    @property
+    def broker(self):
+        return self._stack.inner.broker(self._name)
