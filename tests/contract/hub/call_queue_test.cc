@@ -12,6 +12,7 @@ namespace nightjar::hub {
 
 class CallQueueTest : public testing::Test {
  protected:
+  void SetUp() override { hub_.Admit({"b#1"}); }
   void Submit(CallQueue& queue, const std::string& uid) {
     queue.Submit(Login{uid, "phone", "b#1", 1, 0, "", ""}, [this, uid](Reply reply) {
       const bool done = std::holds_alternative<LoginReply>(reply);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "tests/contract/hub/print.h"
 
 namespace nightjar::hub::contract {
@@ -35,6 +38,7 @@ Hidden::User OfUser(const fake::UserState& user) {
         device.resync};
   }
   for (const auto& [broker, count] : user.tails) h.tails[broker] = count;
+  h.watchers = user.watchers;
   if (!user.name.empty()) h.other["name"] = user.name;
   if (!user.email.empty()) h.other["email"] = user.email;
   for (const auto& [device, registration] : user.push) h.other["r:" + device] = registration;
@@ -73,7 +77,28 @@ Hidden::Partition OfPartition(const fake::PartitionState& partition, int64_t clo
 
 }  // namespace
 
+void FakeWorld::Listen(const std::string& broker_id, size_t connections) {
+  Relays& relays = listening_[broker_id];
+  relays.resize(std::min(relays.size(), connections));
+  while (relays.size() < connections) {
+    relays.push_back(std::make_unique<RelayQueue>(*hub_, broker_id));
+    relays.back()->Connect();
+  }
+}
+
+std::map<std::string, std::vector<Relayed>> FakeWorld::TakeRelayed() {
+  std::map<std::string, std::vector<Relayed>> relayed;
+  for (auto& [id, relays] : listening_) {
+    if (relays.empty() || relays[0]->size() == 0) continue;
+    while (auto what = relays[0]->Take()) relayed[id].push_back(std::move(*what));
+  }
+  return relayed;
+}
+
 void FakeWorld::Reset() {
+  std::map<std::string, size_t> listening;
+  for (const auto& [id, relays] : listening_) listening[id] = relays.size();
+  listening_.clear();
   FakeHubOptions options;
   options.clock = [this] { return clock_; };
   options.partitions = bounds_.partitions;
@@ -81,6 +106,7 @@ void FakeWorld::Reset() {
   options.journal_max = bounds_.journal_max;
   options.tasks_max = bounds_.tasks_max;
   hub_ = std::make_unique<FakeHub>(options);
+  for (const auto& [id, connections] : listening) Listen(id, connections);
 }
 
 Hidden FakeWorld::ReadHidden() {
@@ -90,6 +116,9 @@ Hidden FakeWorld::ReadHidden() {
   for (const auto& [p, partition] : hub_->state().partitions) {
     hidden.partitions[p] = OfPartition(partition, clock_);
   }
+  hidden.living = hub_->state().living;
+  hidden.dying = hub_->state().dying;
+  hidden.living_version = hub_->state().living_version;
   return hidden;
 }
 

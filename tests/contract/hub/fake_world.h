@@ -1,12 +1,14 @@
 // The fake as a hub under test.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "tests/contract/hub/world.h"
 #include "tests/fakes/fake_hub.h"
+#include "tests/fakes/relay_queue.h"
 
 namespace nightjar::hub::contract {
 
@@ -21,6 +23,8 @@ class FakeWorld final : public World {
     return replies;
   }
   Hidden ReadHidden() override;
+  void Listen(const std::string& broker_id, size_t connections) override;
+  std::map<std::string, std::vector<Relayed>> TakeRelayed() override;
   void Reset() override;
   void RaiseEpoch() override { hub_->RaiseEpoch(); }
   void LoseEverything() override { hub_->LoseEverything(); }
@@ -30,8 +34,11 @@ class FakeWorld final : public World {
   const fake::HubState& state() const { return hub_->state(); }
 
  private:
+  using Relays = std::vector<std::unique_ptr<RelayQueue>>;
+
   Bounds bounds_;
   std::unique_ptr<FakeHub> hub_;
+  std::map<std::string, Relays> listening_;
 };
 
 }  // namespace nightjar::hub::contract

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "common/hub/keys.h"
 #include "common/wire/codec.h"
 #include "common/wire/limits.h"
 #include "common/wire/names.h"
@@ -21,9 +22,13 @@ Generator::Generator(uint64_t seed, Mix mix, const Bounds& bounds) : random_(see
   }
   groups_ = {GroupChatId("al", "p", "1"), GroupChatId("al", "p", "2")};
   names_.chats = {DirectChatId("al", "bo"), DirectChatId("cy", "cy"), groups_[0], groups_[1]};
-  names_.brokers = {"m#1", "n#1", "m#2"};
+  names_.brokers = {"m#1", "n#1", "m#2", "o#1"};
+  if (mix == Mix::kBrokers) {
+    for (const char* more : {"n#2", "n#3", "o#2", "q#1", "q#2", "r#1"})
+      names_.brokers.push_back(more);
+  }
   names_.partitions = bounds.partitions;
-  owners_ = {"one", "two"};
+  owners_ = {"one", "m#1", "n#1", "o#1"};
 }
 
 std::vector<std::string> Generator::Shuffled(std::vector<std::string> of) {
@@ -65,17 +70,29 @@ Step Generator::Next(const fake::HubState& state, int64_t clock) {
     step.advance_ms = limits::kInboxMs + Below(3);
   step.raise_epoch = Chance(1) && Chance(40);
   step.lose_everything = Chance(1) && Chance(20);
+  if (mix_ == Mix::kBrokers && Chance(6)) {
+    step.listen = {std::string(keys::BrokerId(Pick(names_.brokers))), Below(3)};
+  }
   step.call = Any(state, clock + step.advance_ms);
   return step;
 }
 
+BrokerName Generator::Broker(const fake::HubState& state) {
+  if (state.living.empty() || !Chance(92)) return Pick(names_.brokers);
+  auto broker = state.living.begin();
+  std::advance(broker, Below(static_cast<uint32_t>(state.living.size())));
+  return broker->first;
+}
+
 Call Generator::Any(const fake::HubState& state, int64_t clock) {
-  // send, append, create, update, login, logout, ack, tail, presence, lease, trim, setting, read
-  constexpr std::array<std::array<int, 13>, 4> kWeights = {{
-      {26, 6, 4, 6, 10, 8, 12, 3, 5, 4, 5, 3, 8},
-      {85, 0, 1, 2, 2, 1, 2, 0, 0, 1, 2, 0, 4},
-      {24, 24, 3, 12, 5, 4, 5, 2, 1, 7, 9, 1, 3},
-      {14, 2, 2, 2, 32, 14, 10, 6, 10, 0, 1, 2, 5},
+  // send, append, create, update, login, logout, ack, tail, presence, lease, trim, setting, read,
+  // beat, watch
+  constexpr std::array<std::array<int, 15>, 5> kWeights = {{
+      {26, 6, 4, 6, 10, 8, 12, 3, 5, 4, 5, 3, 8, 5, 2},
+      {85, 0, 1, 2, 2, 1, 2, 0, 0, 1, 2, 0, 4, 1, 0},
+      {24, 24, 3, 12, 8, 4, 5, 2, 1, 9, 9, 1, 3, 3, 0},
+      {14, 2, 2, 2, 32, 14, 10, 6, 10, 0, 1, 2, 5, 5, 3},
+      {14, 2, 2, 1, 22, 8, 4, 4, 10, 2, 1, 0, 5, 32, 8},
   }};
   const auto& weights = kWeights[static_cast<size_t>(mix_)];
   int total = 0;
@@ -89,7 +106,7 @@ Call Generator::Any(const fake::HubState& state, int64_t clock) {
     case 1:
       return MakeAppend(state, clock);
     case 2:
-      return MakeCreate(clock);
+      return MakeCreate(state, clock);
     case 3:
       return MakeUpdate(state, clock);
     case 4:
@@ -99,9 +116,9 @@ Call Generator::Any(const fake::HubState& state, int64_t clock) {
     case 6:
       return MakeAck(state, clock);
     case 7:
-      return Tail{Uid(), Pick(names_.brokers), Below(3)};
+      return Tail{Uid(), Broker(state), Below(3)};
     case 8:
-      return SetPresence{Uid(), Chance(50), Pick(names_.brokers), clock};
+      return SetPresence{Uid(), Chance(50), Broker(state), clock};
     case 9:
       return Lease{static_cast<Role>(Below(3)), Pick(owners_), SomePartitions(),
                    Chance(15) ? 0 : 1 + Below(8000)};
@@ -109,9 +126,37 @@ Call Generator::Any(const fake::HubState& state, int64_t clock) {
       return MakeTrim(state);
     case 11:
       return MakeSetting(clock);
-    default:
+    case 12:
       return MakeRead(state);
+    case 13:
+      return MakeBeat(state);
+    default: {
+      auto uids = Shuffled(names_.uids);
+      uids.resize(Below(5));
+      return Watch{uids, Broker(state), Chance(75)};
+    }
   }
+}
+
+// Of those that live, of those that begin, of those that have been away; and who leaves.
+Call Generator::MakeBeat(const fake::HubState& state) {
+  if (Chance(10)) {
+    auto dying = state.dying.begin();
+    if (!state.dying.empty()) std::advance(dying, Below(static_cast<uint32_t>(state.dying.size())));
+    return Gone{!state.dying.empty() && Chance(60) ? dying->first : Pick(names_.brokers)};
+  }
+  Beat beat;
+  beat.broker = Chance(50) ? Broker(state) : Pick(names_.brokers);
+  beat.first = Chance(state.living.count(beat.broker) > 0 ? 10 : 80);
+  beat.may_clear = Chance(50);
+  beat.ttl_ms = Chance(80) ? 3000 : 1 + Below(8000);
+  beat.epoch = Chance(95) ? state.epoch : state.epoch - Below(2);
+  beat.known = Chance(60) ? state.living_version : Below(4);
+  for (const auto& [name, until] : state.dying) {
+    if (Chance(40)) beat.clearing.push_back(name);
+  }
+  if (Chance(10)) beat.clearing.push_back(Pick(names_.brokers));
+  return beat;
 }
 
 Call Generator::MakeSend(const fake::HubState& state, int64_t clock) {
@@ -132,7 +177,7 @@ Call Generator::MakeSend(const fake::HubState& state, int64_t clock) {
   s.text_bytes = Chance(90) ? 100 : limits::kTextBigChat + 1;
   s.shared = Template(2);
   s.own = Template(2);
-  s.broker = Pick(names_.brokers);
+  s.broker = Broker(state);
   const auto name = ParseChatId(s.chat);
   const auto chat = state.chats.find(s.chat);
   if (name && name->direct) {
@@ -150,6 +195,26 @@ Call Generator::MakeSend(const fake::HubState& state, int64_t clock) {
   return s;
 }
 
+namespace {
+
+// Tasks of the chat that the one at `first` is of, from there on.
+std::vector<Append::Message> MessagesFrom(const std::deque<std::string>& records, size_t first,
+                                          size_t most) {
+  std::vector<Append::Message> messages;
+  std::string chat;
+  for (size_t i = first; i < records.size() && messages.size() < most; ++i) {
+    v1::FanOutTask task;
+    if (!task.ParseFromString(records[i])) continue;
+    if (chat.empty()) chat = task.chat_id();
+    if (task.chat_id() != chat) continue;
+    messages.push_back(
+        {task.msg_id(), task.author(), task.author_device(), task.shared(), task.own()});
+  }
+  return messages;
+}
+
+}  // namespace
+
 // Mostly a step of the oldest task, for some of the people; also by somebody who is late.
 Call Generator::MakeAppend(const fake::HubState& state, int64_t clock) {
   std::vector<std::string> uids = Shuffled(names_.uids);
@@ -158,24 +223,23 @@ Call Generator::MakeAppend(const fake::HubState& state, int64_t clock) {
   if (partition != state.partitions.end() && !partition->second.tasks.records.empty()) {
     const auto& records = partition->second.tasks.records;
     v1::FanOutTask task;
-    if (task.ParseFromString(
-            records[Chance(70) ? 0 : Below(static_cast<uint32_t>(records.size()))])) {
-      return Append{task.chat_id(), task.msg_id(), task.author(), task.author_device(),
-                    task.shared(),  task.own(),    uids,          Pick(names_.brokers)};
+    const size_t first = Chance(70) ? 0 : Below(static_cast<uint32_t>(records.size()));
+    if (task.ParseFromString(records[first])) {
+      return Append{task.chat_id(), MessagesFrom(records, first, 1 + Below(4)), uids,
+                    Broker(state)};
     }
   }
-  const MsgId id = MakeMsgId(clock - Below(2000), Below(3));
-  return Append{Pick(names_.chats),
-                id,
-                Chance(50) ? "" : Uid(),
-                Pick(names_.devices),
-                JoinEntry(Template(2), id),
-                JoinEntry(Template(2), id),
-                uids,
-                Pick(names_.brokers)};
+  Append append{Pick(names_.chats), {}, uids, Broker(state)};
+  MsgId id = MakeMsgId(clock - Below(2000), Below(3));
+  for (uint32_t count = 1 + Below(3); count > 0; --count, id += Below(3)) {
+    const bool change = Chance(50);
+    append.messages.push_back({id, change ? "" : Uid(), change ? "" : Pick(names_.devices),
+                               JoinEntry(Template(2), id), JoinEntry(Template(2), id)});
+  }
+  return append;
 }
 
-Call Generator::MakeCreate(int64_t clock) {
+Call Generator::MakeCreate(const fake::HubState& state, int64_t clock) {
   std::vector<std::string> members = Shuffled(names_.uids);
   const bool big = mix_ == Mix::kFanOut || Chance(20);
   members.resize(big ? 8 + Below(4) : 1 + Below(5));
@@ -186,7 +250,7 @@ Call Generator::MakeCreate(int64_t clock) {
                     members,
                     clock - Below(3000),
                     Template(3),
-                    Pick(names_.brokers)};
+                    Broker(state)};
 }
 
 Call Generator::MakeUpdate(const fake::HubState& state, int64_t clock) {
@@ -196,7 +260,7 @@ Call Generator::MakeUpdate(const fake::HubState& state, int64_t clock) {
   u.device = Pick(names_.devices);
   u.received_ms = clock - Below(3000);
   u.change = Template(3);
-  u.broker = Pick(names_.brokers);
+  u.broker = Broker(state);
   if (Chance(40)) u.title = Chance(30) ? "" : "t" + std::to_string(text_);
   const auto chat = state.chats.find(u.chat);
   if (chat == state.chats.end()) return u;
@@ -214,12 +278,11 @@ Call Generator::MakeLogin(const fake::HubState& state, int64_t clock) {
   Login l;
   l.uid = mix_ == Mix::kSessions && Chance(60) ? "al" : Uid();
   l.device = Pick(names_.devices);
-  l.broker = Pick(names_.brokers);
+  l.broker = Broker(state);
   l.session = Chance(90) ? ++session_ : session_;
   l.now_ms = clock;
   if (Chance(15)) l.name = "N" + std::to_string(Below(2));
   if (Chance(15)) l.email = "E" + std::to_string(Below(2));
-  static_cast<void>(state);
   return l;
 }
 
@@ -244,6 +307,7 @@ Call Generator::MakeAck(const fake::HubState& state, int64_t clock) {
   a.device = Pick(names_.devices);
   a.epoch = Chance(96) ? state.epoch : state.epoch + Below(3) - 1;
   a.now_ms = clock;
+  a.broker = Broker(state);
   if (const auto user = state.users.find(a.uid); user != state.users.end()) {
     const uint64_t head = user->second.head();
     a.seq = Chance(50) ? head : head - std::min<uint64_t>(head, Below(8)) + (Chance(5) ? 9 : 0);
@@ -257,10 +321,12 @@ Call Generator::MakeAck(const fake::HubState& state, int64_t clock) {
     if (!Chance(40)) continue;
     const auto known = state.chats.find(chat);
     const MsgId last = known == state.chats.end() ? MakeMsgId(clock, 0) : known->second.last;
-    a.marks.push_back({chat, last - Below(3)});
-    if (Chance(10)) a.marks.push_back({chat, last});
+    auto authors = Shuffled(names_.uids);
+    authors.resize(Below(3));
+    a.marks.push_back({chat, last - Below(3), authors});
+    if (Chance(10)) a.marks.push_back({chat, last, authors});
   }
-  if (Chance(3)) a.marks.push_back({"nonsense", 1});
+  if (Chance(3)) a.marks.push_back({"nonsense", 1, {"al"}});
   return a;
 }
 
@@ -300,7 +366,7 @@ Call Generator::MakeSetting(int64_t clock) {
 }
 
 Call Generator::MakeRead(const fake::HubState& state) {
-  switch (Below(8)) {
+  switch (Below(9)) {
     case 0:
       return GetChat{Pick(names_.chats), Below(4), Chance(70)};
     case 1:
@@ -322,14 +388,26 @@ Call Generator::MakeRead(const fake::HubState& state) {
       if (Chance(50)) return ReadLog{log, SomePartitions(), 0, Below(20), Below(500)};
       return ReadLog{log, {p}, Below(40), 1 + Below(20), 1 + Below(500)};
     }
-    default:
+    case 7:
       return GetPresence{Shuffled(names_.uids)};
+    default: {
+      Heads heads{{}, Broker(state)};
+      for (const auto& [id, sessions] : state.sessions) {
+        for (const auto& [element, record] : sessions) {
+          if (Chance(50)) heads.sessions.push_back({record.uid, record.device, record.session});
+        }
+      }
+      heads.sessions.push_back({Uid(), Pick(names_.devices), Below(9)});
+      return heads;
+    }
   }
 }
 
 bool RepeatSafe(const Call& call) {
   // Without an id a send is another one. Settings and dead letters go onto lists each time.
   if (const auto* send = std::get_if<Send>(&call)) return send->client_msg_id != 0;
+  // Who may clear claims others with each beat.
+  if (const auto* beat = std::get_if<Beat>(&call)) return !beat->may_clear;
   return !std::holds_alternative<PutPush>(call) && !std::holds_alternative<PutMute>(call) &&
          !std::holds_alternative<PutDeadLetter>(call);
 }

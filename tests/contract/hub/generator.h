@@ -2,9 +2,12 @@
 // are reached, and some not. Seeded; the same seed and the same fake give the same calls.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/hub/hub.h"
@@ -18,6 +21,7 @@ struct Step {
   int64_t advance_ms = 0;
   bool raise_epoch = false;
   bool lose_everything = false;
+  std::optional<std::pair<std::string, size_t>> listen;  // World::Listen
   Call call;
 };
 
@@ -27,6 +31,7 @@ enum class Mix {
   kWindows,   // sends of many devices with ids from a small range
   kFanOut,    // a big group, tasks, leases, trims
   kSessions,  // many devices, brokers and incarnations
+  kBrokers,   // brokers that begin, die, are cleared and leave; who watches whom
 };
 
 class Generator {
@@ -48,15 +53,18 @@ class Generator {
   EntryTemplate Template(size_t parts);
   uint32_t Partition() { return Below(names_.partitions); }
   std::vector<uint32_t> SomePartitions();
+  // Mostly one that lives.
+  BrokerName Broker(const fake::HubState& state);
 
   Call Any(const fake::HubState& state, int64_t clock);
   Call MakeSend(const fake::HubState& state, int64_t clock);
   Call MakeAppend(const fake::HubState& state, int64_t clock);
-  Call MakeCreate(int64_t clock);
+  Call MakeCreate(const fake::HubState& state, int64_t clock);
   Call MakeUpdate(const fake::HubState& state, int64_t clock);
   Call MakeLogin(const fake::HubState& state, int64_t clock);
   Call MakeLogout(const fake::HubState& state, int64_t clock);
   Call MakeAck(const fake::HubState& state, int64_t clock);
+  Call MakeBeat(const fake::HubState& state);
   Call MakeTrim(const fake::HubState& state);
   Call MakeSetting(int64_t clock);
   Call MakeRead(const fake::HubState& state);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,15 @@ namespace nightjar::hub {
 // So that failed expectations can be read.
 inline void PrintTo(const SendReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
 inline void PrintTo(const ChangeReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
+inline void PrintTo(const HeadsReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
+inline void PrintTo(const BeatReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
+inline void PrintTo(const RelayedEntry& r, std::ostream* os) { *os << contract::Print(Relayed{r}); }
+inline void PrintTo(const RelayedMark& r, std::ostream* os) { *os << contract::Print(Relayed{r}); }
+inline void PrintTo(const RelayedKick& r, std::ostream* os) { *os << contract::Print(Relayed{r}); }
+inline void PrintTo(const RelayedTask& r, std::ostream* os) { *os << contract::Print(Relayed{r}); }
+inline void PrintTo(const PresenceState& r, std::ostream* os) {
+  *os << contract::Print(Relayed{r});
+}
 inline void PrintTo(const Delivery& d, std::ostream* os) { *os << d.uid << '@' << d.seq; }
 
 namespace contract {
@@ -29,19 +39,23 @@ namespace contract {
 using Sent = SendReply::Outcome;
 using Changed = ChangeReply::Outcome;
 using Acked = AckReply::Outcome;
+using Standing = HeadsReply::Route;
+using Lived = BeatReply::Outcome;
 
 inline const std::string kGroup = GroupChatId("alice", "phone", "group");
 inline const std::string kOther = GroupChatId("alice", "phone", "other");
 inline const std::string kDirect = DirectChatId("alice", "bob");
-inline const BrokerName kB1 = "b1#1", kB2 = "b2#1";
+inline const BrokerName kB1 = "b1#1", kB2 = "b2#1", kB3 = "b3#1";
 
 class HubTest : public testing::TestWithParam<std::string> {
  protected:
+  // Three brokers live, and nobody listens to any relay.
   void SetUp() override { Start({}); }
   void Start(const Bounds& bounds) {
     world_.reset();
     world_ = MakeWorld(GetParam(), bounds);
     names_.partitions = bounds.partitions;
+    for (const auto& broker : {kB1, kB2, kB3}) First(broker);
   }
 
   World& world() { return *world_; }
@@ -52,6 +66,32 @@ class HubTest : public testing::TestWithParam<std::string> {
     if (R* r = std::get_if<R>(&reply)) return std::move(*r);
     ADD_FAILURE() << Print(call) << " was answered by " << Print(reply);
     return R{};
+  }
+
+  // ---- brokers and relay
+  hub::Beat MakeBeat(const BrokerName& broker, bool may_clear = false) {
+    hub::Beat beat;
+    beat.broker = broker;
+    beat.may_clear = may_clear;
+    beat.epoch = Epoch();
+    return beat;
+  }
+  BeatReply Beat(const BrokerName& broker, bool may_clear = false) {
+    return Ask<BeatReply>(MakeBeat(broker, may_clear));
+  }
+  // It begins: among the living after this, and its id's incarnations before are not.
+  BeatReply First(const BrokerName& broker) {
+    hub::Beat beat = MakeBeat(broker);
+    beat.first = true;
+    return Ask<BeatReply>(beat);
+  }
+  void Listen(const std::vector<std::string>& broker_ids) {
+    for (const auto& id : broker_ids) world_->Listen(id, 1);
+  }
+  using Relays = std::map<std::string, std::vector<Relayed>>;
+  Relays Told() { return world_->TakeRelayed(); }
+  static Relayed Entry(const std::string& entry, std::vector<Delivery> deliveries) {
+    return RelayedEntry{entry, std::move(deliveries)};
   }
 
   static std::vector<std::string> Numbered(const std::string& prefix, int count) {
@@ -129,14 +169,17 @@ class HubTest : public testing::TestWithParam<std::string> {
   }
   AckReply Ack(const std::string& uid, uint64_t seq, std::vector<hub::Ack::ChatMark> marks = {},
                const std::string& device = "phone", std::optional<uint64_t> epoch = {}) {
-    return Ask<AckReply>(
-        hub::Ack{uid, device, epoch.value_or(Epoch()), seq, std::move(marks), world_->clock()});
+    return Ask<AckReply>(hub::Ack{uid, device, epoch.value_or(Epoch()), seq, std::move(marks),
+                                  world_->clock(), kB1});
   }
   ReadInboxReply Inbox(const std::string& uid, uint64_t from = 1) {
     return Ask<ReadInboxReply>(ReadInbox{uid, from, 1000, 1 << 20});
   }
   uint64_t Epoch() { return Ask<InfoReply>(Info{}).epoch; }
-  uint64_t Head(const std::string& uid) { return Ask<HeadsReply>(Heads{{uid}}).heads.at(0); }
+  HeadsReply HeadsOf(std::vector<Heads::Of> sessions, const BrokerName& broker = kB1) {
+    return Ask<HeadsReply>(Heads{std::move(sessions), broker});
+  }
+  uint64_t Head(const std::string& uid) { return HeadsOf({{uid, "", 0}}).sessions.at(0).head; }
   uint64_t TakeLease(Role role, const std::string& owner, uint32_t partition, int64_t ttl = 5000) {
     return Ask<LeaseReply>(Lease{role, owner, {partition}, ttl}).tokens.at(0);
   }
@@ -154,9 +197,17 @@ class HubTest : public testing::TestWithParam<std::string> {
     }
     return task;
   }
+  static hub::Append::Message MessageOf(const v1::FanOutTask& task) {
+    return {task.msg_id(), task.author(), task.author_device(), task.shared(), task.own()};
+  }
   hub::Append AppendOf(const v1::FanOutTask& task, std::vector<std::string> uids) {
-    return {task.chat_id(), task.msg_id(), task.author(),   task.author_device(),
-            task.shared(),  task.own(),    std::move(uids), kB1};
+    return {task.chat_id(), {MessageOf(task)}, std::move(uids), kB1};
+  }
+  // Of one message: who has it now, of the calling broker's.
+  std::vector<Delivery> Appended(const hub::Append& append) {
+    const auto reply = Ask<AppendReply>(append);
+    EXPECT_EQ(reply.deliveries.size(), 1u);
+    return reply.deliveries.empty() ? std::vector<Delivery>{} : reply.deliveries[0];
   }
   Hidden::User HiddenUser(const std::string& uid) { return world_->ReadHidden().users[uid]; }
   bool IsDue(const std::string& uid) {
@@ -167,7 +218,7 @@ class HubTest : public testing::TestWithParam<std::string> {
   Names names_{{"alice", "bob", "carol", "dave"},
                {"phone", "tablet"},
                {kGroup, kOther, kDirect},
-               {kB1, kB2},
+               {kB1, kB2, kB3},
                2};
 
  private:

@@ -23,7 +23,6 @@ std::string Text(const Member& v) {
   return fmt::format("{}[{}..{}]", v.uid, IdText(v.joined), IdText(v.left));
 }
 std::string Text(const Mark& v) { return v.uid + ":" + IdText(v.msg_id); }
-std::string Text(const Ack::ChatMark& v) { return v.chat + ":" + IdText(v.msg_id); }
 std::string Text(const AckReply::Moved& v) {
   return std::to_string(v.mark) + (v.tell ? "(tell)" : "");
 }
@@ -47,8 +46,20 @@ std::string Text(const std::vector<bool>& values) {
   for (const bool v : values) text += v ? " true" : " false";
   return text + " ]";
 }
+std::string Text(const Heads::Of& v) { return fmt::format("{}/{}/{}", v.uid, v.device, v.session); }
+std::string Text(const HeadsReply::Stand& v) {
+  constexpr const char* kRoutes[] = {"mine", "none", "other"};
+  return fmt::format("{}:{}", v.head, kRoutes[static_cast<size_t>(v.route)]);
+}
 template <typename T>
 std::string Text(const std::vector<T>& values);
+std::string Text(const Ack::ChatMark& v) {
+  return v.chat + ":" + IdText(v.msg_id) + Text(v.authors);
+}
+std::string Text(const Append::Message& v) {
+  return fmt::format("{}/{}/{} {} {}", IdText(v.msg_id), v.author, v.author_device, Text(v.shared),
+                     Text(v.own));
+}
 std::string Text(const GetReceiptsReply::Chat& v) { return v.chat + Text(v.marks); }
 std::string Text(const LogSlice& v) {
   return fmt::format("p{} {}..{} {}", v.partition, v.first, v.end, Text(v.records));
@@ -83,8 +94,7 @@ struct CallPrinter {
                   c.text_bytes, c.shared, c.own, c.broker);
   }
   std::string operator()(const Append& c) const {
-    return Fields("Append", "chat,msg_id,author,author_device,shared,own,uids,broker", c.chat,
-                  IdText(c.msg_id), c.author, c.author_device, c.shared, c.own, c.uids, c.broker);
+    return Fields("Append", "chat,messages,uids,broker", c.chat, c.messages, c.uids, c.broker);
   }
   std::string operator()(const CreateChat& c) const {
     return Fields("CreateChat", "chat,creator,device,title,members,received_ms,change,broker",
@@ -120,9 +130,12 @@ struct CallPrinter {
     return Fields("ReadInbox", "uid,from,count,bytes", c.uid, c.from, c.count, c.bytes);
   }
   std::string operator()(const Ack& c) const {
-    return Fields("Ack", "uid,device,epoch,seq,marks", c.uid, c.device, c.epoch, c.seq, c.marks);
+    return Fields("Ack", "uid,device,epoch,seq,marks,broker", c.uid, c.device, c.epoch, c.seq,
+                  c.marks, c.broker);
   }
-  std::string operator()(const Heads& c) const { return Fields("Heads", "uids", c.uids); }
+  std::string operator()(const Heads& c) const {
+    return Fields("Heads", "sessions,broker", c.sessions, c.broker);
+  }
   std::string operator()(const GetDevice& c) const {
     return Fields("GetDevice", "uid,device", c.uid, c.device);
   }
@@ -132,6 +145,14 @@ struct CallPrinter {
   std::string operator()(const GetPresence& c) const {
     return Fields("GetPresence", "uids", c.uids);
   }
+  std::string operator()(const Watch& c) const {
+    return Fields("Watch", "uids,broker,on", c.uids, c.broker, c.on);
+  }
+  std::string operator()(const Beat& c) const {
+    return Fields("Beat", "broker,first,may_clear,ttl_ms,epoch,known,clearing", c.broker, c.first,
+                  c.may_clear, c.ttl_ms, c.epoch, c.known, c.clearing);
+  }
+  std::string operator()(const Gone& c) const { return Fields("Gone", "broker", c.broker); }
   std::string operator()(const PutPush& c) const {
     return Fields("PutPush", "uid,device,registration,journal", c.uid, c.device, c.registration,
                   c.journal);
@@ -184,6 +205,7 @@ struct ReplyPrinter {
     return Fields("UserChatsReply", "chats", r.chats);
   }
   std::string operator()(const LoginReply& r) const {
+    if (r.cleared) return "LoginReply{ cleared }";
     return Fields("LoginReply", "epoch,start,head,resync,previous_broker,previous_session,online",
                   r.epoch, r.start, r.head, r.resync, r.previous_broker, r.previous_session,
                   r.online);
@@ -202,7 +224,7 @@ struct ReplyPrinter {
                   r.moved);
   }
   std::string operator()(const HeadsReply& r) const {
-    return Fields("HeadsReply", "epoch,heads", r.epoch, r.heads);
+    return Fields("HeadsReply", "epoch,sessions", r.epoch, r.sessions);
   }
   std::string operator()(const GetDeviceReply& r) const {
     return Fields("GetDeviceReply", "epoch,head,acked", r.epoch, r.head, r.acked);
@@ -212,6 +234,15 @@ struct ReplyPrinter {
   }
   std::string operator()(const GetPresenceReply& r) const {
     return Fields("GetPresenceReply", "states", r.states);
+  }
+  std::string operator()(const WatchReply& r) const {
+    return Fields("WatchReply", "states", r.states);
+  }
+  std::string operator()(const BeatReply& r) const {
+    constexpr const char* kOutcomes[] = {"alive", "cleared", "taken"};
+    return Fields("BeatReply", "outcome,epoch,version,brokers,clear",
+                  std::string(kOutcomes[static_cast<size_t>(r.outcome)]), r.epoch, r.version,
+                  r.brokers, r.clear);
   }
   std::string operator()(const LeaseReply& r) const {
     return Fields("LeaseReply", "tokens", r.tokens);
@@ -226,6 +257,22 @@ struct ReplyPrinter {
     return Fields("InfoReply", "layout,partitions,epoch", r.layout, r.partitions, r.epoch);
   }
   std::string operator()(const Done&) const { return "Done{}"; }
+};
+
+struct RelayedPrinter {
+  std::string operator()(const RelayedEntry& r) const {
+    return Fields("Entry", "entry,deliveries", r.entry, r.deliveries);
+  }
+  std::string operator()(const RelayedMark& r) const {
+    return Fields("Mark", "author,chat,uid,msg_id", r.author, r.chat, r.uid, IdText(r.msg_id));
+  }
+  std::string operator()(const PresenceState& r) const { return Fields("Presence", "state", r); }
+  std::string operator()(const RelayedKick& r) const {
+    return Fields("Kick", "uid,device,session,broker", r.uid, r.device, r.session, r.broker);
+  }
+  std::string operator()(const RelayedTask& r) const {
+    return Fields("Task", "partition", r.partition);
+  }
 };
 
 }  // namespace
@@ -250,6 +297,7 @@ std::string IdText(MsgId id) {
 
 std::string Print(const Call& call) { return std::visit(CallPrinter{}, call); }
 std::string Print(const Reply& reply) { return std::visit(ReplyPrinter{}, reply); }
+std::string Print(const Relayed& relayed) { return std::visit(RelayedPrinter{}, relayed); }
 
 bool SameReply(const Reply& a, const Reply& b) {
   const auto* fa = std::get_if<Failure>(&a);

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "tests/contract/hub/fake_world.h"
 #include "tests/contract/hub/generator.h"
@@ -33,12 +35,15 @@ std::string MixName(Mix mix) {
       return "FanOut";
     case Mix::kSessions:
       return "Sessions";
+    case Mix::kBrokers:
+      return "Brokers";
   }
   return "?";
 }
 
 Bounds BoundsOf(Mix mix) {
   if (mix == Mix::kFanOut) return {2, 60, 6};
+  if (mix == Mix::kBrokers) return {3, 1000, 8};
   if (mix == Mix::kWindows) return {3, 10'000, 8};
   return {3, mix == Mix::kEverything ? 12u : 60u, 8};
 }
@@ -74,6 +79,14 @@ std::string Difference(const std::string& a, const std::string& b) {
   return text;
 }
 
+std::string Text(const std::map<std::string, std::vector<Relayed>>& relayed) {
+  std::string text;
+  for (const auto& [id, messages] : relayed) {
+    for (const auto& message : messages) text += fmt::format("to {}: {}\n", id, Print(message));
+  }
+  return text;
+}
+
 }  // namespace
 
 class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
@@ -86,6 +99,7 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
     real_->SetClock(kStartMs);
     fake_->Reset();
     real_->Reset();
+    for (const char* id : {"m", "n", "o", "q", "r"}) Listen({id, std::string(id) == "r" ? 0 : 1});
     Generator generator(seed, mix_, bounds_);
     std::vector<Call> calls;  // done on the fake, not yet on the real one
     std::vector<Reply> expected;
@@ -99,7 +113,13 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
       }
       calls.clear();
       expected.clear();
-      return true;
+      const std::string told = Text(fake_->TakeRelayed()), really = Text(real_->TakeRelayed());
+      if (told != really) {
+        ADD_FAILURE() << fmt::format("NIGHTJAR_HUB_SEED={} up to step {}: relayed differ\n", seed,
+                                     step)
+                      << Difference(told, really);
+      }
+      return told == really;
     };
     Call call;
     for (int i = 0; i < kSteps; ++i) {
@@ -107,7 +127,7 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
       const bool repeat = i > 0 && i % 7 == 0;
       if (!repeat) {
         const Step step = generator.Next(fake_->state(), fake_->clock());
-        if (step.advance_ms != 0 || step.raise_epoch || step.lose_everything) {
+        if (step.advance_ms != 0 || step.raise_epoch || step.lose_everything || step.listen) {
           if (!catch_up(i - 1)) return false;
           MoveOn(step);
         }
@@ -148,6 +168,12 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
       real_->Do(
           Heads{});  // found out now, not in the middle of other calls, which would be repeated
     }
+    if (step.listen) Listen(*step.listen);
+  }
+
+  void Listen(const std::pair<std::string, size_t>& who) {
+    fake_->Listen(who.first, who.second);
+    real_->Listen(who.first, who.second);
   }
 
   std::string Where(uint64_t seed, int step, const Call& call) const {
@@ -193,7 +219,17 @@ struct Path {
   std::string operator()(const AckReply& r) const {
     return fmt::format("ack {}{}", static_cast<int>(r.outcome), r.moved.empty() ? "" : " moved");
   }
+  std::string operator()(const BeatReply& r) const {
+    return fmt::format("beat {}{}{}", static_cast<int>(r.outcome), r.clear.empty() ? "" : " clears",
+                       r.brokers.empty() ? "" : " list");
+  }
+  std::string operator()(const HeadsReply& r) const {
+    std::string text = "heads";
+    for (const auto& stand : r.sessions) text += fmt::format(" {}", static_cast<int>(stand.route));
+    return text;
+  }
   std::string operator()(const LoginReply& r) const {
+    if (r.cleared) return "login cleared";
     return fmt::format("login{}{}{}", r.resync ? " resync" : "",
                        r.previous_broker.empty() ? "" : " takeover", r.online ? " online" : "");
   }
@@ -213,7 +249,9 @@ struct Path {
     return fmt::format("failure {}", static_cast<int>(r.kind));
   }
   std::string operator()(const AppendReply& r) const {
-    return r.deliveries.empty() ? "append" : "append delivered";
+    size_t messages = 0;
+    for (const auto& deliveries : r.deliveries) messages += deliveries.empty() ? 0 : 1;
+    return messages == 0 ? "append" : messages == 1 ? "append delivered" : "append several";
   }
   std::string operator()(const auto&) const { return ""; }
 };
@@ -226,18 +264,32 @@ std::string PathOf(const Call& call, const Reply& reply) {
 // The random calls reach what they are for; else the comparison above proves little.
 TEST(GeneratorTest, ReachesEveryOutcome) {
   std::set<std::string> paths;
-  for (const Mix mix : {Mix::kEverything, Mix::kWindows, Mix::kFanOut, Mix::kSessions}) {
+  for (const Mix mix :
+       {Mix::kEverything, Mix::kWindows, Mix::kFanOut, Mix::kSessions, Mix::kBrokers}) {
     FakeWorld fake(BoundsOf(mix));
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
       fake.SetClock(kStartMs);
       fake.Reset();
+      for (const char* id : {"m", "n", "o", "q"}) fake.Listen(id, 1);
       Generator generator(seed, mix, BoundsOf(mix));
       for (int i = 0; i < kSteps; ++i) {
         const Step step = generator.Next(fake.state(), fake.clock());
         fake.Advance(step.advance_ms);
         if (step.raise_epoch) fake.RaiseEpoch();
         if (step.lose_everything) fake.LoseEverything();
-        paths.insert(PathOf(step.call, fake.Do(step.call)));
+        if (step.listen) fake.Listen(step.listen->first, step.listen->second);
+        const bool dying = !fake.state().dying.empty();
+        const Reply reply = fake.Do(step.call);
+        paths.insert(PathOf(step.call, reply));
+        if (std::holds_alternative<Gone>(step.call) && !dying && !fake.state().dying.empty()) {
+          paths.insert("gone, left to others");
+        }
+        for (const auto& [id, messages] : fake.TakeRelayed()) {
+          for (const auto& message : messages) {
+            paths.insert("relayed " + Print(message).substr(0, 4));
+          }
+          if (messages.size() > 1) paths.insert("relayed several");
+        }
       }
     }
   }
@@ -280,17 +332,34 @@ TEST(GeneratorTest, ReachesEveryOutcome) {
                            "lease refused",
                            "failure 1",
                            "append",
-                           "append delivered"}) {
+                           "append delivered",
+                           "append several",
+                           "login cleared",
+                           "beat 0",
+                           "beat 0 list",
+                           "beat 0 clears",
+                           "beat 0 clears list",
+                           "beat 1",
+                           "beat 2",
+                           "gone, left to others",
+                           "heads 0",
+                           "heads 1",
+                           "heads 2",
+                           "relayed Entr",
+                           "relayed Mark",
+                           "relayed Pres",
+                           "relayed Kick",
+                           "relayed Task",
+                           "relayed several"}) {
     EXPECT_TRUE(paths.count(path)) << path;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, RandomTest,
-                         testing::Combine(testing::ValuesIn(RealKinds()),
-                                          testing::Values(Mix::kEverything, Mix::kWindows,
-                                                          Mix::kFanOut, Mix::kSessions)),
-                         [](const auto& one) {
-                           return std::get<0>(one.param) + MixName(std::get<1>(one.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    , RandomTest,
+    testing::Combine(testing::ValuesIn(RealKinds()),
+                     testing::Values(Mix::kEverything, Mix::kWindows, Mix::kFanOut, Mix::kSessions,
+                                     Mix::kBrokers)),
+    [](const auto& one) { return std::get<0>(one.param) + MixName(std::get<1>(one.param)); });
 
 }  // namespace nightjar::hub::contract

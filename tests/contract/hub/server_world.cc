@@ -2,8 +2,11 @@
 // them.
 #include <fmt/format.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <future>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 
@@ -13,6 +16,7 @@
 #include "common/hub/redis/testing.h"
 #include "common/hub/sync_call.h"
 #include "common/wire/names.h"
+#include "nightjar/v1/hub.pb.h"
 #include "tests/contract/hub/print.h"
 #include "tests/contract/hub/world.h"
 
@@ -54,6 +58,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   if type == 'hash' then v = redis.call('HGETALL', key)
   elseif type == 'list' then v = redis.call('LRANGE', key, 0, -1)
   elseif type == 'zset' then v = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif type == 'set' then v = redis.call('SMEMBERS', key)
   elseif type == 'string' then v = {redis.call('GET', key)}
   else v = {} end
   put(key)
@@ -153,18 +158,68 @@ void ReadChat(const Values& fields, Hidden::Chat& chat) {
   }
 }
 
+std::map<BrokerName, int64_t> Scores(const Values& values) {
+  std::map<BrokerName, int64_t> scores;
+  for (size_t i = 0; i + 1 < values.size(); i += 2) scores[values[i]] = std::stoll(values[i + 1]);
+  return scores;
+}
+
+// One connection that listens to a broker's relay, as a broker does.
+class Listener {
+ public:
+  Listener(RedisOptions options, const std::string& broker_id)
+      : hub_(std::move(options), {},
+             {broker_id, [this](Relayed what) { Arrived(std::move(what)); },
+              [this](bool up) { Changed(up); }}) {
+    Wait("the relay to come up", [this] { return up_; });
+  }
+
+  // Everything up to the mark, which it leaves out.
+  std::vector<Relayed> TakeUntil(const Relayed& mark) {
+    Wait("the mark", [&] { return !arrived_.empty() && arrived_.back() == mark; });
+    std::lock_guard lock(mutex_);
+    arrived_.pop_back();
+    return std::exchange(arrived_, {});
+  }
+
+ private:
+  void Arrived(Relayed what) {
+    std::lock_guard lock(mutex_);
+    arrived_.push_back(std::move(what));
+    changed_.notify_all();
+  }
+  void Changed(bool up) {
+    std::lock_guard lock(mutex_);
+    up_ = up;
+    changed_.notify_all();
+  }
+  template <typename Predicate>
+  void Wait(const char* what, Predicate predicate) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, std::chrono::seconds(10), predicate)) {
+      throw std::runtime_error(fmt::format("waited in vain for {}", what));
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool up_ = false;
+  std::vector<Relayed> arrived_;
+  RedisHub hub_;  // last: its thread uses the others
+};
+
 class ServerWorld final : public World {
  public:
   ServerWorld(const std::string& program, const Bounds& bounds)
       : server_(Server(program)), bounds_(bounds) {
     server_.FlushAll(bounds.partitions, clock_);
-    RedisOptions options = server_.options();
-    options.partitions = bounds.partitions;
-    options.journal_max = bounds.journal_max;
-    options.tasks_max = bounds.tasks_max;
-    options.library = LibraryForContract(bounds.inbox);
-    options.backoff_first_ms = 1;
-    hub_ = std::make_unique<RedisHub>(options);
+    options_ = server_.options();
+    options_.partitions = bounds.partitions;
+    options_.journal_max = bounds.journal_max;
+    options_.tasks_max = bounds.tasks_max;
+    options_.library = LibraryForContract(bounds.inbox);
+    options_.backoff_first_ms = 1;
+    hub_ = std::make_unique<RedisHub>(options_);
     const Reply info = Do(Info{});
     if (std::get_if<InfoReply>(&info) == nullptr) throw std::runtime_error(Print(info));
   }
@@ -172,7 +227,37 @@ class ServerWorld final : public World {
   Reply Do(const Call& call) override { return CallAndWait(*hub_, call); }
   std::vector<Reply> DoAll(const std::vector<Call>& calls) override;
 
+  void Listen(const std::string& broker_id, size_t connections) override {
+    auto& listeners = listening_[broker_id];
+    listeners.resize(std::min(listeners.size(), connections));
+    while (listeners.size() < connections) {
+      listeners.push_back(std::make_unique<Listener>(options_, broker_id));
+    }
+    // The server is quick to see that a connection is closed, but not at once.
+    const std::string channel = keys::Join(keys::kRelay, broker_id);
+    const std::string expected = fmt::format("{}\n{}", channel, connections);
+    for (int tries = 0; server_.Command({"PUBSUB", "NUMSUB", channel}) != expected; ++tries) {
+      if (tries == 10'000) throw std::runtime_error("not the listeners expected at " + channel);
+    }
+  }
+  std::map<std::string, std::vector<Relayed>> TakeRelayed() override {
+    constexpr uint32_t kMark = 1'000'000;  // no partition
+    v1::Relayed mark;
+    mark.set_task_partition_plus_1(kMark + 1);
+    std::map<std::string, std::vector<Relayed>> relayed;
+    for (auto& [id, listeners] : listening_) {
+      if (listeners.empty()) continue;
+      server_.Command({"PUBLISH", keys::Join(keys::kRelay, id), mark.SerializeAsString()});
+      for (auto& listener : listeners) {
+        auto got = listener->TakeUntil(RelayedTask{kMark});
+        if (listener == listeners[0] && !got.empty()) relayed[id] = std::move(got);
+      }
+    }
+    return relayed;
+  }
+
   void Reset() override {
+    TakeRelayed();
     server_.FlushAll(bounds_.partitions, clock_);
     Greet();
   }
@@ -193,7 +278,17 @@ class ServerWorld final : public World {
     Hidden hidden;
     for (auto& [key, values] : ReadAll(server_)) {
       std::string tail = key;
-      if (TakePrefix(tail, keys::kUser)) {
+      if (key == keys::kBrokers) {
+        hidden.living = Scores(values);
+      } else if (key == keys::kDying) {
+        hidden.dying = Scores(values);
+      } else if (key == keys::kHub) {
+        for (size_t i = 0; i + 1 < values.size(); i += 2) {
+          if (values[i] == "bv") hidden.living_version = std::stoull(values[i + 1]);
+        }
+      } else if (TakePrefix(tail, keys::kWatch)) {
+        hidden.users[NameOf(tail)].watchers = {values.begin(), values.end()};
+      } else if (TakePrefix(tail, keys::kUser)) {
         ReadUser(values, hidden.users[NameOf(tail)]);
       } else if (TakePrefix(tail, keys::kInbox)) {
         for (const auto& entry : values) {
@@ -255,7 +350,9 @@ class ServerWorld final : public World {
 
   TestRedis& server_;
   Bounds bounds_;
+  RedisOptions options_;
   std::unique_ptr<RedisHub> hub_;
+  std::map<std::string, std::vector<std::unique_ptr<Listener>>> listening_;
 };
 
 // All under way at once, which is how the hub is used.

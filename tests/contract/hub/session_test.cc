@@ -184,9 +184,10 @@ TEST_P(SessionTest, NamesAreJournalledWhenTheyChange) {
 TEST_P(SessionTest, SessionsAreListedByBrokerIdInPages) {
   Login("bob", "phone", kB1, 10);
   Login("bob", "phone-2", kB1, 9);
+  Do(Tail{"bob", kB1, 3});
+  First("b1#2");
   Login("alice", "phone", "b1#2", 11);
   Login("alice", "phone", kB2, 1);
-  Do(Tail{"bob", kB1, 3});
   const Strings all = {"alice:phone:11:b1#2", "bob::0:b1#1", "bob:phone-2:9:b1#1",
                        "bob:phone:10:b1#1"};
   EXPECT_EQ(Sessions("b1#77"), all);
@@ -230,9 +231,10 @@ TEST_P(SessionTest, OfflineRemovesOnlyWhatHoldsNoRoute) {
   Presence("alice", true);
   Logout("alice", "phone", kB1, 1);
   Login("alice", "phone", kB1, 2);
-  Login("alice", "tablet", "b1#2", 3);
   Login("alicette", "phone", kB1, 4);
   Do(Tail{"alice", kB1, 1});
+  First("b1#2");
+  Login("alice", "tablet", "b1#2", 3);
   EXPECT_EQ(Sessions(kB1).size(), 5u);
   const auto reply = Presence("alice", false);  // the routes disagree
   EXPECT_FALSE(reply.changed);
@@ -245,6 +247,7 @@ TEST_P(SessionTest, ClearingADeadIncarnation) {
   Login("alice", "phone", kB1, 1);
   Presence("alice", true);
   Login("bob", "phone", kB1, 2);
+  First("b1#2");
   Login("bob", "phone", "b1#2", 1);  // is back already
   for (const auto& s : Ask<ListSessionsReply>(ListSessions{"b1#2", "", 100}).sessions) {
     if (s.broker == "b1#2") continue;
@@ -307,13 +310,38 @@ TEST_P(SessionTest, ReadInboxByCountAndBytes) {
   EXPECT_EQ(Ask<ReadInboxReply>(ReadInbox{"nobody", 0, 9, 9}), (ReadInboxReply{1, 0, {}}));
 }
 
+TEST_P(SessionTest, HeadsSayWhoseTheRouteIs) {
+  for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
+  Login("bob", "phone", kB1, 4);
+  Login("bob", "tablet", kB2, 4);
+  Login("bob", "watch", kB1, 7);
+  Logout("bob", "watch", kB1, 7);
+  EXPECT_EQ(HeadsOf({{"bob", "phone", 4},
+                     {"bob", "phone", 3},   // an earlier session
+                     {"bob", "tablet", 4},  // the number is another broker's
+                     {"bob", "watch", 7},
+                     {"bob", "unknown", 1},
+                     {"bob", "", 0}}),
+            (HeadsReply{Epoch(),
+                        {{3, Standing::kMine},
+                         {3, Standing::kOther},
+                         {3, Standing::kOther},
+                         {3, Standing::kNone},
+                         {3, Standing::kNone},
+                         {3, Standing::kNone}}}));
+  First("b1#2");
+  EXPECT_EQ(HeadsOf({{"bob", "phone", 4}}, "b1#2").sessions,
+            (std::vector<HeadsReply::Stand>{{3, Standing::kOther}}));
+}
+
 TEST_P(SessionTest, HeadsAndDevicesOfNobody) {
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{"x", "y"}}), (HeadsReply{Epoch(), {0, 0}}));
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{}}), (HeadsReply{Epoch(), {}}));
+  EXPECT_EQ(HeadsOf({{"x", "phone", 1}, {"y", "", 0}}),
+            (HeadsReply{Epoch(), {{0, Standing::kNone}, {0, Standing::kNone}}}));
+  EXPECT_EQ(HeadsOf({}), (HeadsReply{Epoch(), {}}));
   EXPECT_EQ(Ask<GetDeviceReply>(GetDevice{"x", "y"}), (GetDeviceReply{Epoch(), 0, 0}));
   const uint64_t epoch = Epoch();
   world().RaiseEpoch();
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{"x"}}).epoch, epoch + 1);
+  EXPECT_EQ(HeadsOf({{"x", "phone", 1}}).epoch, epoch + 1);
   EXPECT_EQ(Login("x").epoch, epoch + 1);
 }
 

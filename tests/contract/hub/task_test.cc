@@ -48,7 +48,7 @@ TEST_P(TaskTest, AppendInterruptedAndResumedByAnother) {
   const uint32_t p = P(kGroup);
   const uint64_t first = TakeLease(Role::kFanOut, "one", p);
   const auto task = TaskAt(kGroup, 0);
-  EXPECT_EQ(Ask<AppendReply>(AppendOf(task, {"u00", "u01", "u02", "u03"})).deliveries.size(), 0u);
+  EXPECT_TRUE(Appended(AppendOf(task, {"u00", "u01", "u02", "u03"})).empty());
   EXPECT_EQ(TakeLease(Role::kFanOut, "two", p), 0u);
   world().Advance(5000);  // the first holder has died in the middle
   const uint64_t second = TakeLease(Role::kFanOut, "two", p);
@@ -71,17 +71,17 @@ TEST_P(TaskTest, AppendIsIdempotent) {
   Create(kGroup, people_);
   Login("u02");
   const auto append = AppendOf(TaskAt(kGroup, 0), people_);
-  EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 1}}));
+  EXPECT_EQ(Appended(append), (std::vector<Delivery>{{"u02", 1}}));
   const std::string before = DumpAll();
-  EXPECT_TRUE(Ask<AppendReply>(append).deliveries.empty());
+  EXPECT_TRUE(Appended(append).empty());
   EXPECT_EQ(DumpAll(), before);
 }
 
 TEST_P(TaskTest, AnOlderIdIsPassedOver) {
-  hub::Append append{kGroup, MakeMsgId(kStartMs, 5), "", "", "five", "", {"alice"}, kB1};
+  hub::Append append{kGroup, {{MakeMsgId(kStartMs, 5), "", "", "five", ""}}, {"alice"}, kB1};
   Do(append);
-  append.msg_id -= 1;
-  append.shared = "four";
+  append.messages[0].msg_id -= 1;
+  append.messages[0].shared = "four";
   Do(append);
   EXPECT_EQ(Inbox("alice").entries, std::vector<std::string>{"five"});
   append.chat = kOther;  // another chat counts by itself
@@ -96,11 +96,11 @@ TEST_P(TaskTest, AuthorGetsOwnOrNothing) {
   Login("u02", "tablet", kB1, 2);
   const auto sent = Send(kGroup, "u01", 1);
   auto append = AppendOf(TaskAt(kGroup, 1), {"u01", "u02", "u03"});
-  EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 1}}));
+  EXPECT_EQ(Appended(append), (std::vector<Delivery>{{"u02", 1}}));
   EXPECT_EQ(Head("u01"), 0u);
   const auto second = Send(kGroup, "u02", 1);
   append = AppendOf(TaskAt(kGroup, 2), {"u03", "u02", "u01"});
-  EXPECT_EQ(Ask<AppendReply>(append).deliveries, (std::vector<Delivery>{{"u02", 2}, {"u01", 1}}));
+  EXPECT_EQ(Appended(append), (std::vector<Delivery>{{"u02", 2}, {"u01", 1}}));
   EXPECT_EQ(Inbox("u02").entries,
             (std::vector<std::string>{Shared(sent.msg_id), Own(second.msg_id)}));
   EXPECT_FALSE(IsDue("u02"));
@@ -147,9 +147,9 @@ TEST_P(TaskTest, TasksOfOtherChatsDoNotHoldAChatBack) {
 TEST_P(TaskTest, AppendReportsTailsAndBoundsInboxes) {
   Do(Tail{"alice", kB1, 1});
   for (uint32_t i = 1; i <= kInboxBound + 3; ++i) {
-    const auto reply = Ask<AppendReply>(hub::Append{
-        kGroup, MakeMsgId(kStartMs, i), "", "", "e" + std::to_string(i), "", {"alice"}, kB1});
-    EXPECT_EQ(reply.deliveries, (std::vector<Delivery>{{"alice", i}}));
+    const hub::Append append{
+        kGroup, {{MakeMsgId(kStartMs, i), "", "", "e" + std::to_string(i), ""}}, {"alice"}, kB1};
+    EXPECT_EQ(Appended(append), (std::vector<Delivery>{{"alice", i}}));
   }
   EXPECT_EQ(Inbox("alice").first, 4u);
   EXPECT_EQ(Inbox("alice").entries[0], "e4");

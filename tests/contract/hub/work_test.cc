@@ -250,7 +250,8 @@ TEST_P(WorkTest, AHubThatLostEverythingIsAnother) {
   world().LoseEverything();  // in the same second
   const LoginReply login = Login("bob", "phone", kB1, 2);
   EXPECT_EQ(login, (LoginReply{epoch + 1, 0, 0, false, "", 0, false}));
-  EXPECT_EQ(Ask<HeadsReply>(Heads{{"alice", "bob"}}), (HeadsReply{epoch + 1, {0, 0}}));
+  EXPECT_EQ(HeadsOf({{"alice", "", 0}, {"bob", "", 0}}),
+            (HeadsReply{epoch + 1, {{0, Standing::kNone}, {0, Standing::kNone}}}));
   EXPECT_EQ(Ack("bob", 0, {}, "phone", epoch).outcome, Acked::kOtherEpoch);
   EXPECT_EQ(Send(kDirect, "alice", 4).outcome, Sent::kAccepted);
   world().Advance(60'000);

@@ -25,6 +25,7 @@ std::string Hidden::Text() const {
       line += fmt::format("\n    tail {} {}", broker, count);
     for (const auto& [key, value] : user.other)
       line += fmt::format("\n    {}={}", key, Escape(value));
+    for (const auto& id : user.watchers) line += fmt::format("\n    watched by {}", id);
     if (!line.empty()) text += fmt::format("  user {}:{}\n", uid, line);
   }
   for (const auto& [id, chat] : chats) {
@@ -51,11 +52,16 @@ std::string Hidden::Text() const {
     for (const auto& letter : partition.dead) line += fmt::format("\n    dead {}", letter);
     if (!line.empty()) text += fmt::format("  partition {}:{}\n", p, line);
   }
+  for (const auto& [name, ms] : living) text += fmt::format("  lives {} beat={}\n", name, ms);
+  for (const auto& [name, ms] : dying) text += fmt::format("  dying {} claim={}\n", name, ms);
+  if (living_version) text += fmt::format("  list of the living: version {}\n", living_version);
   return text;
 }
 
 std::string Dump(World& world, const Names& names) {
-  std::vector<Call> calls = {Info{}, Heads{names.uids}, GetPresence{names.uids}};
+  Heads heads;
+  for (const auto& uid : names.uids) heads.sessions.push_back({uid, "", 0});
+  std::vector<Call> calls = {Info{}, heads, GetPresence{names.uids}};
   for (const auto& chat : names.chats) calls.push_back(GetChat{chat, 0, true});
   for (const auto& uid : names.uids) {
     calls.push_back(UserChats{uid});

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct Hidden {
     std::string known;  // the devices, as they became known, "phone,tablet,"
     std::map<std::string, uint64_t> tails;
     std::map<std::string, std::string> other;  // name, email, push, mutes
+    std::set<std::string> watchers;            // broker ids
   };
   struct Chat {
     uint64_t task_end = 0;
@@ -56,6 +58,8 @@ struct Hidden {
   std::map<std::string, User> users;
   std::map<std::string, Chat> chats;
   std::map<uint32_t, Partition> partitions;
+  std::map<BrokerName, int64_t> living, dying;  // last beat; end of the claim
+  uint64_t living_version = 0;
 
   std::string Text() const;
 };
@@ -67,7 +71,14 @@ class World {
   // In their order, with nothing in between.
   virtual std::vector<Reply> DoAll(const std::vector<Call>& calls) = 0;
   virtual Hidden ReadHidden() = 0;
-  // Empties the hub: as newly set up at this time, by somebody who knew no earlier one.
+  // How many connections are subscribed to the relay of this broker id from now on: 0 at first; 2
+  // is two processes that go by one id.
+  virtual void Listen(const std::string& broker_id, size_t connections) = 0;
+  // What was relayed since the last call (or Reset) to each broker id that is listened to, in
+  // order, as its first connection got it. Ids that were told nothing are left out.
+  virtual std::map<std::string, std::vector<Relayed>> TakeRelayed() = 0;
+  // Empties the hub: as newly set up at this time, by somebody who knew no earlier one. Who listens
+  // goes on listening.
   virtual void Reset() = 0;
   virtual void RaiseEpoch() = 0;
   // The hub loses everything; whoever uses it next has it set up anew.
