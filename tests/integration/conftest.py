@@ -33,6 +33,16 @@ def quick(tmp_path_factory):
     running.down()
 
 
+@pytest.fixture(scope="session")
+def three(tmp_path_factory):
+    """Three brokers on one hub, with short times."""
+    running = Stack(tmp_path_factory.mktemp("three"), {
+        "online_after_ms": 300, "offline_after_ms": 500, "silent_after_ms": 1000, "beat_ms": 300,
+        "broker_ttl_ms": 1500}, brokers=3).up()
+    yield running
+    running.down()
+
+
 @pytest.fixture
 def own_stack(tmp_path):
     """A function that starts a stack for this test alone, to be broken at will."""

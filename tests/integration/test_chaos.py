@@ -46,8 +46,16 @@ def test_a_short_chaos(chaos, tmp_path):
     assert not [name for name in os.listdir(tmp_path) if name.startswith("nightjar-chaos-")], "tidied up"
 
 
+def test_chaos_over_several_brokers(chaos):
+    done = chaos("--brokers", "3", "--seconds", str(SECONDS), "--seed", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("b1", "b2", "b3"):
+        assert int(re.search(rf"^{name} +(\d+) ", done.stdout, re.M).group(1)) >= 2
+    assert "all promises held" in done.stdout
+
+
 @pytest.mark.parametrize("argv, word", [(["--seconds", "5"], "--seconds"), (["--seed", "x"], "--seed"),
-                                        (["--brokers", "2"], "one broker")])
+                                        (["--brokers", "0"], "brokers")])
 def test_bad_flags(chaos, argv, word):
     done = chaos(*argv)
     assert done.returncode == 2 and word in done.stderr

@@ -1,6 +1,7 @@
 """Stacks started with ./nj up, and what tests do to them."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -54,6 +55,10 @@ class Stack:
     @property
     def brokers(self):
         return [broker["id"] for broker in self.inner.data["brokers"]]
+
+    def anywhere(self):
+        """The stack as one sees it who connects to any broker, each time anew."""
+        return Anywhere(self)
 
     def at(self, name):
         """The stack as a device sees it that connects to this broker."""
@@ -138,3 +143,14 @@ class At:
     @property
     def broker(self):
         return self._stack.inner.broker(self._name)
+
+
+class Anywhere(At):
+    """Likewise, but any of them, chosen anew at every look."""
+
+    def __init__(self, stack):
+        super().__init__(stack, None)
+
+    @property
+    def broker(self):
+        return random.choice(self._stack.inner.data["brokers"])

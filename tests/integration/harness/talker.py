@@ -20,6 +20,7 @@ class Talker:
         self.target = {"chat": chat} if chat else {"to": to}
         self.deadline = time.monotonic() + seconds
         self.accepted = {}      # text -> msg_id
+        self.put_off = 0        # rejected for now, by code and word
         self.failure = None
         self.device = Device(stack, uid).online()
         self.thread = threading.Thread(target=self._run, name=uid, daemon=True)
@@ -68,6 +69,7 @@ class Talker:
                 self.accepted[text] = frame.accepted.msg_id
                 return
             assert frame.rejected.error.code in RETRY, f"finally refused: {frame.rejected}"
+            self.put_off += 1
             threading.Event().wait(frame.rejected.error.retry_after_ms / 1000)
 
     @staticmethod
