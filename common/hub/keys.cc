@@ -44,10 +44,11 @@ std::string Join(std::string_view prefix, std::string_view tail) {
 
 std::string LuaConstants() {
   constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"HUB", kHub},         {"CHAT", kChat},     {"MEMBERS", kMembers}, {"DELIVERED", kDelivered},
-      {"USER", kUser},       {"INBOX", kInbox},   {"CHATS", kChats},     {"PUSH", kPush},
-      {"JOURNAL", kJournal}, {"TASKS", kTasks},   {"DUE", kDue},         {"PART", kPart},
-      {"DEAD", kDead},       {"LEASE", kLease},   {"SESSIONS", kSessions}};
+      {"HUB", kHub},         {"CHAT", kChat},   {"MEMBERS", kMembers},   {"DELIVERED", kDelivered},
+      {"USER", kUser},       {"INBOX", kInbox}, {"CHATS", kChats},       {"PUSH", kPush},
+      {"JOURNAL", kJournal}, {"TASKS", kTasks}, {"DUE", kDue},           {"PART", kPart},
+      {"DEAD", kDead},       {"LEASE", kLease}, {"SESSIONS", kSessions}, {"WATCH", kWatch},
+      {"BROKERS", kBrokers}, {"DYING", kDying}, {"RELAY", kRelay}};
   std::string lua;
   for (const auto& [name, prefix] : kNames) {
     lua.append("local K_").append(name).append(" = '").append(prefix).append("'\n");

@@ -1,8 +1,9 @@
 -- nj_ack: a device has everything up to seq. Marks first, then the cursor.
 --
 -- KEYS  1 user:{p}:<uid>
--- ARGV  1 user's tail  2 uid  3 device  4 epoch  5 seq, then for each mark: "d" or "g", the chat's tail,
---       the chat's "p}", the id's bytes, the journal's record
+-- ARGV  1 user's tail  2 uid  3 device  4 epoch  5 seq  6 the calling broker's id, then for each mark: "d"
+--       or "g", the chat's tail, the chat's "p}", the id's bytes, the journal's record, how many authors,
+--       the authors' tails
 -- Reply {0, acked, mark, tell 0/1, mark, tell, ...} done, with the marks (from 1) that moved
 --       {1, acked} beyond head  {2} other epoch  {3} unknown device
 
@@ -40,7 +41,8 @@ end
 local function ack(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[2], argv[3]
   local seq = tonumber(argv[5])
-  local epoch = call('HGET', K_HUB, 'epoch')
+  local hub = call('HMGET', K_HUB, 'epoch', 'solo')
+  local epoch, solo = hub[1], hub[2]
   if epoch ~= argv[4] then return epoch and {2} or other_hub() end
   local u = call('HMGET', user, 'base', 'dv', 'owed', 'a:' .. device, 'z:' .. device)
   local had = tonumber(u[4] or nil)
@@ -49,14 +51,24 @@ local function ack(keys, argv)
   local head = base + call('LLEN', K_INBOX .. tail)
   if seq > head then return {1, had} end
 
-  local reply = {0, had}
-  for at = 6, #argv, 5 do
+  -- With one broker that ever was ("solo", brokers.lua) authors are nowhere else.
+  local alone = not solo or solo == argv[6]
+  local reply, at, mark = {0, had}, 7, 0
+  while at <= #argv do
+    local authors = tonumber(argv[at + 5])
     local tell = mark_move(argv[at], argv[at + 1], uid, argv[at + 3])
+    mark = mark + 1
     if tell then
       call('RPUSH', K_JOURNAL .. argv[at + 2], argv[at + 4])
-      reply[#reply + 1] = (at - 1) / 5
+      reply[#reply + 1] = mark
       reply[#reply + 1] = tell
+      if tell == 1 and not alone then
+        for i = at + 6, at + 5 + authors do
+          relay_mark(argv[i], argv[at + 1], uid, argv[at + 3], argv[6])
+        end
+      end
     end
+    at = at + 6 + authors
   end
 
   local acked = had

@@ -28,18 +28,20 @@ end
 local function change_publish(p, id, entry, people, broker, now, reply)
   call('RPUSH', K_JOURNAL .. p.part, entry)
   if not people then
-    call('HSET', p.key, 'te', task_push(p.part, p.chat, '', '', entry, '', id))
+    call('HSET', p.key, 'te', task_push(p.part, p.chat, '', '', entry, '', id, broker, now))
     reply[3] = 1
     return
   end
+  local told = {broker = broker}
   for i = 1, #people, 2 do
     call('HSET', K_CHATS .. people[i], p.chat, id)
-    local seq = inbox_push(people[i], id .. entry, false, broker, now)
+    local seq = inbox_push(people[i], id .. entry, false, told, 1, now)
     if seq then
       reply[#reply + 1] = people[i + 1]
       reply[#reply + 1] = seq
     end
   end
+  relay_flush(told)
 end
 
 -- Has the journal no room, or the tasks if one will be needed?

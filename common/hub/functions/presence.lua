@@ -1,4 +1,21 @@
 -- Presence: what was published last ("on", "la" in the user's hash) and what the routes say.
+-- watch:{p}:<uid>: a set of the ids of brokers with subscribers to the user's presence.
+
+-- Tells the brokers that watch, but `own`. One that nobody listens for is forgotten: it says its
+-- interests again when its relay comes up.
+local function relay_presence(tail, uid, online, active, own)
+  local watchers = call('SMEMBERS', K_WATCH .. tail)
+  local message
+  for i = 1, #watchers do
+    if watchers[i] ~= own then
+      message = message
+        or pb_bytes(8, uid) .. pb_number(9, online and 1 or 0) .. pb_number(10, tonumber(active))
+      if relay_publish(watchers[i], message) == 0 then
+        call('SREM', K_WATCH .. tail, watchers[i])
+      end
+    end
+  end
+end
 
 -- nj_set_presence: make presence what the routes say, once debounce or grace is over.
 -- KEYS 1 user:{p}:<uid>
@@ -18,6 +35,7 @@ local function set_presence(keys, argv)
       call('HDEL', user, 'on')
       call('HSET', user, 'la', active)
     end
+    relay_presence(string.sub(user, #K_USER + 1), uid, online, active, broker_id(argv[3]))
   end
   if not want then
     -- ';' is the byte after ':': all of this uid's elements, and of no other.
@@ -33,10 +51,10 @@ local function set_presence(keys, argv)
   return {changed and 1 or 0, online and 1 or 0, active}
 end
 
--- nj_presence: KEYS 1 user:{p}:<first uid>  ARGV the users' tails  Reply {online 0/1, active, ...}
-local function get_presence(keys, argv)
+-- What presence stands at, of the tails from argv[first] on: {online 0/1, active, ...}
+local function presence_states(argv, first)
   local reply = {}
-  for i = 1, #argv do
+  for i = first, #argv do
     local u = call('HMGET', K_USER .. argv[i], 'on', 'la')
     reply[#reply + 1] = u[1] and 1 or 0
     reply[#reply + 1] = u[2] or 0
@@ -44,5 +62,21 @@ local function get_presence(keys, argv)
   return reply
 end
 
+-- nj_presence: KEYS 1 user:{p}:<first uid>  ARGV the users' tails  Reply {online 0/1, active, ...}
+local function get_presence(keys, argv)
+  return presence_states(argv, 1)
+end
+
+-- nj_watch, nj_watch_off: whether a broker watches users.
+-- KEYS 1 user:{p}:<first uid>  ARGV 1 broker id, then the users' tails  Reply as nj_presence
+local function watch_with(command)
+  return function(keys, argv)
+    for i = 2, #argv do call(command, K_WATCH .. argv[i], argv[1]) end
+    return presence_states(argv, 2)
+  end
+end
+
+register('nj_watch', watch_with('SADD'))
+register('nj_watch_off', watch_with('SREM'), 'allow-oom')
 register('nj_set_presence', set_presence, 'allow-oom')
 register('nj_presence', get_presence, 'no-writes')

@@ -1,6 +1,7 @@
 -- As much protobuf writing as records made here need.
 
 local function pb_varint(n)
+  if n < 128 then return string.char(n) end
   local bytes = {}
   while n >= 128 do
     bytes[#bytes + 1] = string.char(n % 128 + 128)

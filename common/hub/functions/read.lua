@@ -24,13 +24,17 @@ local function read_inbox(keys, argv)
   return reply
 end
 
--- nj_heads: KEYS 1 user:{p}:<first uid>  ARGV the users' tails  Reply {epoch, head, head, ...}
+-- nj_heads: where sessions stand.
+-- KEYS 1 user:{p}:<first uid>  ARGV for each session: the user's tail, "r:<device>", "<session> <broker>"
+-- Reply {epoch, head, route, head, route, ...}; route is 0 this session's, 1 none, 2 another session's
 local function heads(keys, argv)
   local epoch = call('HGET', K_HUB, 'epoch')
   if not epoch then return other_hub() end
   local reply = {epoch}
-  for i = 1, #argv do
-    reply[i + 1] = (call('HGET', K_USER .. argv[i], 'base') or 0) + call('LLEN', K_INBOX .. argv[i])
+  for i = 1, #argv, 3 do
+    local u = call('HMGET', K_USER .. argv[i], 'base', argv[i + 1])
+    reply[#reply + 1] = (u[1] or 0) + call('LLEN', K_INBOX .. argv[i])
+    reply[#reply + 1] = not u[2] and 1 or u[2] == argv[i + 2] and 0 or 2
   end
   return reply
 end

@@ -33,11 +33,13 @@ local function send_stale(tail, version)
   return reply
 end
 
--- Puts a fan-out task onto the partition's list; returns its absolute end.
-local function task_push(part, chat, author, device, shared, own, id)
+-- Puts a fan-out task onto the partition's list, and has whoever works on it told; returns its absolute
+-- end.
+local function task_push(part, chat, author, device, shared, own, id, broker, now)
   local length = call('RPUSH', K_TASKS .. part,
     pb_bytes(1, chat) .. pb_bytes(2, author) .. pb_bytes(3, device) .. pb_bytes(4, shared)
     .. pb_bytes(5, own) .. pb_fixed64(6, id))
+  relay_task(part, broker, now)
   return length + (call('HGET', K_PART .. part, 'tb') or 0)
 end
 
@@ -48,23 +50,24 @@ end
 
 -- Inline appending to all members (argv from `first` on), in their order.
 local function send_inline(argv, first, author_at, id, shared, own, now, reply)
-  local chat, broker = argv[2], argv[7]
+  local chat, told = argv[2], {broker = argv[7]}
   local entry
   for i = 1, #argv - first + 1 do
     local tail = argv[first + i - 1]
     local seq
     call('HSET', K_CHATS .. tail, chat, id)
     if i == author_at then
-      seq = inbox_push_own(tail, argv[4], id .. own, broker, now)
+      seq = inbox_push_own(tail, argv[4], id .. own, told, 2, now)
     else
       entry = entry or id .. shared
-      seq = inbox_push(tail, entry, false, broker, now)
+      seq = inbox_push(tail, entry, false, told, 1, now)
     end
     if seq then
       reply[#reply + 1] = i
       reply[#reply + 1] = seq
     end
   end
+  if told.last then relay_flush(told) end
 end
 
 -- Steps 2 to 4 for groups: nil if the send may go on, else the refusal.
@@ -139,7 +142,8 @@ local function send(keys, argv)
       'first', id)
   end
   if by_task then
-    call('HSET', chat_key, 'te', task_push(part, argv[2], author, argv[4], shared, own, id))
+    call('HSET', chat_key, 'te',
+      task_push(part, argv[2], author, argv[4], shared, own, id, argv[7], now))
     reply[3] = 1
   else
     send_inline(argv, first, author_at, id, shared, own, now, reply)

@@ -98,14 +98,25 @@ local function user_named(user, part, uid, had_name, had_email, name, email, now
     pb_bytes(1, uid) .. pb_bytes(2, name) .. pb_bytes(3, email) .. pb_number(4, now)))
 end
 
--- nj_login: a device subscribed to its inbox.
+-- The device's session at another broker, with the route `previous`, is over.
+local function relay_kick(previous, uid, device, own)
+  local session, broker = string.match(previous, '^(%d+) (.*)$')
+  local id = broker_id(broker)
+  if id == own then return end
+  relay_publish(id, pb_bytes(11, uid) .. pb_bytes(12, device) .. pb_number(13, tonumber(session))
+    .. pb_bytes(14, broker))
+end
+
+-- nj_login: a device subscribed to its inbox. What kicks the session of the route that is replaced is
+-- relayed, unless it is at the caller's.
 -- KEYS 1 user:{p}:<uid>
 -- ARGV 1 user's tail 2 "p}" 3 uid 4 device 5 session 6 broker 7 sessions key 8 name 9 email
--- Reply {epoch, start, head, resync 0/1, previous route or '', online 0/1}
+-- Reply {epoch, start, head, resync 0/1, previous route or '', online 0/1}, {} the broker has been cleared
 local function login(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[3], argv[4]
   local epoch = call('HGET', K_HUB, 'epoch')
   if not epoch then return other_hub() end
+  if not broker_lives(argv[6]) then return {} end
   local now = now_ms()
   local u = call('HMGET', user, 'base', 'dv', 'tl', 'on', 'name', 'email', 'a:' .. device,
     'r:' .. device, 'z:' .. device)
@@ -128,7 +139,11 @@ local function login(keys, argv)
   call('ZADD', argv[7], 0, uid .. ':' .. device .. ':' .. argv[5] .. ':' .. argv[6])
   user_named(user, argv[2], uid, u[5], u[6], argv[8], argv[9], now)
   local previous = u[8]
-  if not previous or previous == route then previous = '' end
+  if not previous or previous == route then
+    previous = ''
+  else
+    relay_kick(previous, uid, device, broker_id(argv[6]))
+  end
   return {epoch, start, head, resync, previous, u[4] and 1 or 0}
 end
 
@@ -160,12 +175,13 @@ local function logout(keys, argv)
   return {removed and 1 or 0, routes, u[3] and 1 or 0}
 end
 
--- nj_tail, nj_tail_off: how many tails of a user a broker has now.
+-- nj_tail, nj_tail_off: how many tails of a user a broker has now. One that has been cleared gets none.
 -- KEYS 1 user:{p}:<uid>
 -- ARGV 1 uid 2 broker 3 sessions key 4 count
 -- Reply 1
 local function tail_count(keys, argv)
   local user, broker, count = keys[1], argv[2], tonumber(argv[4])
+  if count > 0 and not broker_lives(broker) then return 1 end
   local u = call('HMGET', user, 'tl', 'dv')
   local tails = {}
   for name, n in string.gmatch(u[1] or '', '([^\n]+) (%d+)\n') do

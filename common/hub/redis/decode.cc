@@ -98,7 +98,16 @@ Reply Read(const Send& send, Items& items) {
 }
 
 Reply Read(const Append& append, Items& items) {
-  return AppendReply{.deliveries = Deliveries(items, 0, append.uids)};
+  AppendReply reply;
+  if (items.size() != append.messages.size()) items.Fail();
+  for (size_t i = 0; i < items.size(); ++i) {
+    const redisReply* inner = items.At(i);
+    if (inner == nullptr) break;
+    Items pairs(*inner);
+    reply.deliveries.push_back(Deliveries(pairs, 0, append.uids));
+    if (!pairs.ok()) items.Fail();
+  }
+  return reply;
 }
 
 // title, created, by, last, version, count from `at` on.
@@ -197,6 +206,8 @@ Reply Read(const UserChats&, Items& items) {
 
 Reply Read(const Login&, Items& items) {
   LoginReply reply;
+  reply.cleared = items.ok() && items.size() == 0;
+  if (reply.cleared) return reply;
   reply.epoch = items.Number(0);
   reply.start = items.Number(1);
   reply.head = items.Number(2);
@@ -284,8 +295,12 @@ Reply Read(const Ack& ack, Items& items) {
 Reply Read(const Heads& heads, Items& items) {
   HeadsReply reply;
   reply.epoch = items.Number(0);
-  if (items.size() != heads.uids.size() + 1) items.Fail();
-  for (size_t i = 1; i < items.size(); ++i) reply.heads.push_back(items.Number(i));
+  if (items.size() != heads.sessions.size() * 2 + 1) items.Fail();
+  for (size_t i = 1; i < items.size(); i += 2) {
+    const uint64_t route = items.Number(i + 1);
+    if (route > static_cast<uint64_t>(HeadsReply::Route::kOther)) items.Fail();
+    reply.sessions.push_back({items.Number(i), static_cast<HeadsReply::Route>(route)});
+  }
   return reply;
 }
 
@@ -304,13 +319,35 @@ Reply Read(const SetPresence& set, Items& items) {
   return reply;
 }
 
-Reply Read(const GetPresence& get, Items& items) {
-  GetPresenceReply reply;
-  if (items.size() != get.uids.size() * 2) items.Fail();
+// online, last active, online, ... in the order of `uids`.
+std::vector<PresenceState> States(Items& items, const std::vector<std::string>& uids) {
+  std::vector<PresenceState> states;
+  if (items.size() != uids.size() * 2) items.Fail();
   for (size_t i = 0; i + 1 < items.size(); i += 2) {
-    reply.states.push_back(
-        {get.uids[i / 2], items.Flag(i), static_cast<int64_t>(items.Number(i + 1))});
+    states.push_back({uids[i / 2], items.Flag(i), static_cast<int64_t>(items.Number(i + 1))});
   }
+  return states;
+}
+Reply Read(const GetPresence& get, Items& items) {
+  return GetPresenceReply{States(items, get.uids)};
+}
+Reply Read(const Watch& watch, Items& items) { return WatchReply{States(items, watch.uids)}; }
+
+Reply Read(const Beat&, Items& items) {
+  using Outcome = BeatReply::Outcome;
+  BeatReply reply;
+  const uint64_t outcome = items.Number(0);
+  if (outcome > static_cast<uint64_t>(Outcome::kTaken)) items.Fail();
+  reply.outcome = static_cast<Outcome>(outcome);
+  reply.epoch = items.Number(1);
+  if (reply.outcome != Outcome::kAlive) return reply;
+  reply.version = items.Number(2);
+  const uint64_t clear = items.Number(3);
+  if (items.ok() && clear > items.size() - 4) items.Fail();
+  for (size_t i = 4; i < items.size(); ++i) {
+    (i < 4 + clear ? reply.clear : reply.brokers).push_back(items.String(i));
+  }
+  std::sort(reply.brokers.begin(), reply.brokers.end());
   return reply;
 }
 

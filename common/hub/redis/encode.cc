@@ -27,7 +27,7 @@ Reply Denied() {
 }
 
 bool ValidBroker(std::string_view broker) {
-  return !broker.empty() && broker.size() <= 128 &&
+  return !keys::BrokerId(broker).empty() && broker.size() <= 128 &&
          std::all_of(broker.begin(), broker.end(), [](char c) { return c > ' ' && c < 127; });
 }
 
@@ -104,18 +104,26 @@ struct Encoder::Visitor {
   }
 
   std::optional<Reply> operator()(const Append& append) {
-    if (append.uids.empty()) return AppendReply{};
-    if (!UidsOk(append.uids) || !ValidBroker(append.broker)) return Malformed("append");
-    const auto author = std::find(append.uids.begin(), append.uids.end(), append.author);
-    const bool has = !append.author.empty() && author != append.uids.end();
+    if (append.uids.empty() || append.messages.empty()) {
+      return AppendReply{.deliveries = std::vector<std::vector<Delivery>>(append.messages.size())};
+    }
+    if (!UidsOk(append.uids) || !ValidBroker(append.broker) ||
+        append.messages.size() > kAppendMessages) {
+      return Malformed("append");
+    }
     c.Function("nj_append", keys::Join(keys::kUser, TailOf(append.uids.front())))
         .Arg(append.chat)
-        .Arg(MsgIdBytes(append.msg_id))
-        .Arg(append.author_device)
         .Arg(Lines(append.broker))
-        .Arg(append.shared)
-        .Arg(append.own)
-        .Arg(has ? static_cast<uint64_t>(author - append.uids.begin()) + 1 : uint64_t{0});
+        .Arg(uint64_t{append.messages.size()});
+    for (const Append::Message& message : append.messages) {
+      const auto author = std::find(append.uids.begin(), append.uids.end(), message.author);
+      const bool has = !message.author.empty() && author != append.uids.end();
+      c.Arg(MsgIdBytes(message.msg_id))
+          .Arg(message.author_device)
+          .Arg(message.shared)
+          .Arg(message.own)
+          .Arg(has ? static_cast<uint64_t>(author - append.uids.begin()) + 1 : uint64_t{0});
+    }
     for (const std::string& uid : append.uids) c.Arg(TailOf(uid));
     return std::nullopt;
   }
@@ -276,7 +284,8 @@ struct Encoder::Visitor {
         .Arg(ack.uid)
         .Arg(ack.device)
         .Arg(ack.epoch)
-        .Arg(ack.seq);
+        .Arg(ack.seq)
+        .Arg(keys::BrokerId(ack.broker));
     for (const Ack::ChatMark& mark : ack.marks) {
       const auto chat = ParseChatId(mark.chat);
       const bool direct =
@@ -285,24 +294,57 @@ struct Encoder::Visitor {
           .Arg(TailOf(mark.chat))
           .Arg(PartOf(mark.chat))
           .Arg(MsgIdBytes(mark.msg_id))
-          .Arg(MarkRecord(mark.chat, ack.uid, mark.msg_id));
+          .Arg(MarkRecord(mark.chat, ack.uid, mark.msg_id))
+          .Arg(uint64_t{mark.authors.size()});
+      for (const std::string& author : mark.authors) c.Arg(TailOf(author));
     }
     return std::nullopt;
   }
 
   std::optional<Reply> operator()(const Heads& heads) {
-    Users("nj_heads", heads.uids);
+    if (!heads.sessions.empty() && !ValidBroker(heads.broker)) return Malformed("heads");
+    c.Function("nj_heads", heads.sessions.empty()
+                               ? std::string(keys::kHub)
+                               : keys::Join(keys::kUser, TailOf(heads.sessions.front().uid)));
+    for (const Heads::Of& of : heads.sessions) {
+      c.Arg(TailOf(of.uid))
+          .Arg("r:" + of.device)
+          .Arg(std::to_string(of.session) + ' ' + heads.broker);
+    }
     return std::nullopt;
   }
   std::optional<Reply> operator()(const GetPresence& get) {
     if (get.uids.empty()) return GetPresenceReply{};
-    Users("nj_presence", get.uids);
+    c.Function("nj_presence", keys::Join(keys::kUser, TailOf(get.uids.front())));
+    for (const std::string& uid : get.uids) c.Arg(TailOf(uid));
     return std::nullopt;
   }
-  void Users(std::string_view function, const std::vector<std::string>& uids) {
-    c.Function(function, uids.empty() ? std::string(keys::kHub)
-                                      : keys::Join(keys::kUser, TailOf(uids.front())));
-    for (const std::string& uid : uids) c.Arg(TailOf(uid));
+  std::optional<Reply> operator()(const Watch& watch) {
+    if (watch.uids.empty()) return WatchReply{};
+    if (!UidsOk(watch.uids) || !ValidBroker(watch.broker)) return Malformed("watch");
+    c.Function(watch.on ? "nj_watch" : "nj_watch_off",
+               keys::Join(keys::kUser, TailOf(watch.uids.front())))
+        .Arg(keys::BrokerId(watch.broker));
+    for (const std::string& uid : watch.uids) c.Arg(TailOf(uid));
+    return std::nullopt;
+  }
+
+  std::optional<Reply> operator()(const Beat& beat) {
+    if (!ValidBroker(beat.broker) || beat.ttl_ms <= 0) return Malformed("beat");
+    c.Function("nj_beat", keys::kBrokers)
+        .Arg(beat.broker)
+        .Arg(beat.first ? "1" : "0")
+        .Arg(beat.may_clear ? "1" : "0")
+        .Arg(beat.ttl_ms)
+        .Arg(beat.epoch)
+        .Arg(beat.known);
+    for (const BrokerName& name : beat.clearing) c.Arg(name);
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const Gone& gone) {
+    if (!ValidBroker(gone.broker)) return Malformed("gone");
+    c.Function("nj_gone", keys::kBrokers).Arg(gone.broker).Arg(SessionsKey(gone.broker));
+    return std::nullopt;
   }
 
   std::optional<Reply> operator()(const GetDevice& get) {
@@ -403,7 +445,8 @@ std::string_view FunctionOf(const Call& call) {
   constexpr std::string_view kNames[] = {
       "nj_send",     "nj_append",  "nj_create",  "nj_update",   "nj_chat",        "nj_receipts",
       "nj_user_chats", "nj_login", "nj_logout",  "nj_tail",     "nj_sessions",    "nj_inbox",
-      "nj_ack",      "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_push",
+      "nj_ack",      "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_watch",
+      "nj_beat",     "nj_gone",    "nj_push",
       "nj_push",     "nj_lease",   "nj_read_log", "nj_trim_log", "nj_dead_letter", "nj_info"};
   static_assert(std::size(kNames) == std::variant_size_v<Call>);
   return kNames[call.index()];

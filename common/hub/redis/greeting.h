@@ -5,8 +5,7 @@
 // unread in its socket (the server stood still, or the network held it up) would else run after the
 // repeats, and an old Login could bring back a route.
 //
-// A state machine without I/O: the caller sends Next() and hands the reply to Take(). Threads: one
-// owner.
+// Threads: one owner.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -15,6 +14,7 @@
 
 #include "common/base/result.h"
 #include "common/hub/redis/library.h"
+#include "common/hub/redis/opening.h"
 #include "common/hub/redis/options.h"
 #include "common/hub/redis/redis_hub.h"
 
@@ -27,15 +27,14 @@ struct LastLink {
   uint64_t epoch = 0;      // of the hub; 0: not known
 };
 
-class Greeting {
+class Greeting final : public Opening {
  public:
   Greeting(const RedisOptions& options, LastLink last);
 
-  bool done() const { return step_ == Step::kDone; }
-  // The next command, complete. REQUIRES: !done().
-  std::string Next() const;
-  // Its reply. An error ends the connection; codes as Probe()'s.
-  Status Take(const redisReply& reply);
+  bool done() const override { return step_ == Step::kDone; }
+  std::string Next() const override;
+  // Codes of errors as Probe()'s.
+  Status Take(const redisReply& reply) override;
 
   const ProbeResult& result() const { return result_; }
   // Of this connection. REQUIRES: done().

@@ -20,7 +20,7 @@ std::string Address(const RedisOptions& options) {
 
 }  // namespace
 
-Status Link::Open(int64_t now_ms) {
+Status Link::Open(int64_t now_ms, Opening& opening) {
   Close();
   context_.reset(options_.unix_path.empty()
                      ? redisConnectNonBlock(options_.host.c_str(), options_.port)
@@ -30,7 +30,7 @@ Status Link::Open(int64_t now_ms) {
     Close();
     return status;
   }
-  greeting_ = std::make_unique<Greeting>(options_, last_);
+  opening_ = &opening;
   state_ = State::kConnecting;
   opened_ms_ = heard_ms_ = now_ms;
   return {};
@@ -81,7 +81,7 @@ Status Link::Connected() {
   // Non-blocking contexts of this hiredis do not know by themselves that they are connected.
   context_->flags |= REDIS_CONNECTED;
   state_ = State::kGreeting;
-  Queue(greeting_->Next());
+  Queue(opening_->Next());
   return Flush();
 }
 
@@ -99,13 +99,12 @@ Status Link::OnEvents(short revents, int64_t now_ms,
 }
 
 Status Link::Greet(const redisReply& reply) {
-  if (Status status = greeting_->Take(reply); !status.ok()) return status;
-  if (greeting_->done()) {
-    last_ = greeting_->link();
+  if (Status status = opening_->Take(reply); !status.ok()) return status;
+  if (opening_->done()) {
     state_ = State::kUp;
     return {};
   }
-  Queue(greeting_->Next());
+  Queue(opening_->Next());
   return Flush();
 }
 
@@ -123,7 +122,9 @@ Status Link::Read(int64_t now_ms, const std::function<bool(const redisReply&)>& 
     if (state_ == State::kGreeting) {
       if (Status status = Greet(*reply); !status.ok()) return status;
     } else if (!on_reply(*reply)) {
-      return {Code::kUnavailable, "Redis cannot serve: " + std::string(reply->str, reply->len)};
+      const std::string_view said =
+          reply->str == nullptr ? std::string_view() : std::string_view(reply->str, reply->len);
+      return {Code::kUnavailable, "Redis cannot serve: " + std::string(said)};
     }
   }
 }

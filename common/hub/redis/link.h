@@ -1,5 +1,5 @@
-// One connection to Redis: connecting, greeting, then commands out and replies in. It knows nothing of
-// calls. Threads: one owner, who polls fd() for events().
+// One connection to Redis: connecting, what is said at its opening, then commands out and replies in. It
+// knows nothing of calls. Threads: one owner, who polls fd() for events().
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -9,7 +9,7 @@
 #include <string>
 
 #include "common/base/result.h"
-#include "common/hub/redis/greeting.h"
+#include "common/hub/redis/opening.h"
 #include "common/hub/redis/options.h"
 
 namespace nightjar::hub {
@@ -20,8 +20,9 @@ class Link {
 
   explicit Link(const RedisOptions& options) : options_(options) {}
 
-  // Begins to connect. An error: not even that was possible.
-  Status Open(int64_t now_ms);
+  // Begins to connect. `opening` must live until the link is up or closed. An error: not even that was
+  // possible.
+  Status Open(int64_t now_ms, Opening& opening);
   void Close();
 
   State state() const { return state_; }
@@ -29,7 +30,6 @@ class Link {
   short events() const;  // what to poll for
   int64_t opened_ms() const { return opened_ms_; }
   int64_t heard_ms() const { return heard_ms_; }  // when bytes last came
-  const ProbeResult& greeted() const { return greeting_->result(); }
 
   // Adds to what is to be written. REQUIRES: kUp.
   void Queue(std::string_view commands);
@@ -53,8 +53,7 @@ class Link {
   const RedisOptions& options_;
   State state_ = State::kClosed;
   std::unique_ptr<redisContext, FreeContext> context_;
-  std::unique_ptr<Greeting> greeting_;
-  LastLink last_;
+  Opening* opening_ = nullptr;
   bool unwritten_ = false;
   int64_t opened_ms_ = 0, heard_ms_ = 0;
 };

@@ -12,13 +12,17 @@ size_t Of(const std::vector<std::string>& strings) {
 struct Bytes {
   size_t operator()(const Send& c) const { return Of(c.members) + Of(c.shared) + Of(c.own); }
   size_t operator()(const Append& c) const {
-    return Of(c.uids) + c.shared.size() + c.own.size();
+    size_t bytes = Of(c.uids);
+    for (const Append::Message& m : c.messages) bytes += sizeof m + m.shared.size() + m.own.size();
+    return bytes;
   }
   size_t operator()(const CreateChat& c) const { return Of(c.members) + Of(c.change); }
   size_t operator()(const UpdateChat& c) const { return Of(c.add) + Of(c.remove) + Of(c.change); }
   size_t operator()(const GetReceipts& c) const { return Of(c.chats); }
-  size_t operator()(const Heads& c) const { return Of(c.uids); }
+  size_t operator()(const Heads& c) const { return c.sessions.size() * sizeof(Heads::Of); }
   size_t operator()(const GetPresence& c) const { return Of(c.uids); }
+  size_t operator()(const Watch& c) const { return Of(c.uids); }
+  size_t operator()(const Beat& c) const { return Of(c.clearing); }
   size_t operator()(const PutPush& c) const { return c.registration.size() + c.journal.size(); }
   size_t operator()(const PutMute& c) const { return c.journal.size(); }
   size_t operator()(const Lease& c) const { return c.partitions.size() * sizeof(uint32_t); }
@@ -27,7 +31,11 @@ struct Bytes {
     return c.partitions.size() * sizeof(TrimLog::Upto);
   }
   size_t operator()(const PutDeadLetter& c) const { return c.record.size() + c.reason.size(); }
-  size_t operator()(const Ack& c) const { return c.marks.size() * 2 * sizeof(Ack::ChatMark); }
+  size_t operator()(const Ack& c) const {
+    size_t bytes = c.marks.size() * 2 * sizeof(Ack::ChatMark);
+    for (const Ack::ChatMark& mark : c.marks) bytes += Of(mark.authors);
+    return bytes;
+  }
   template <typename Small>
   size_t operator()(const Small&) const {
     return 0;

@@ -18,14 +18,20 @@
 #include "common/base/clock.h"
 #include "common/hub/redis/decode.h"
 #include "common/hub/redis/encode.h"
+#include "common/hub/redis/greeting.h"
 #include "common/hub/redis/link.h"
 #include "common/hub/redis/pending.h"
+#include "common/hub/redis/relay_link.h"
 
 namespace nightjar::hub {
 namespace {
 
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+uint64_t Seed() {
+  return static_cast<uint64_t>(SystemNow().unix_ms) ^ static_cast<uint64_t>(getpid());
+}
 
 Failure Unavailable(std::string why) {
   return {Failure::Kind::kUnavailable, std::move(why)};
@@ -39,16 +45,14 @@ struct RedisHub::State {
   State(RedisOptions o, StatusCallback s, RelayHooks r)
       : options(std::move(o)),
         on_status(std::move(s)),
-        hooks(std::move(r)),
         link(options),
-        backoff(options.backoff_first_ms, options.backoff_cap_ms,
-                static_cast<uint64_t>(SystemNow().unix_ms) ^ static_cast<uint64_t>(getpid())),
+        backoff(options.backoff_first_ms, options.backoff_cap_ms, Seed()),
+        relay(options, std::move(r), Seed() + 1),
         wake_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~State() { close(wake_fd); }
 
   const RedisOptions options;
   const StatusCallback on_status;
-  const RelayHooks hooks;
 
   std::mutex mutex;
   std::vector<Pending> incoming;
@@ -62,8 +66,11 @@ struct RedisHub::State {
   std::atomic<uint64_t> connects = 0, repeated = 0, wakeups = 0, writes = 0, answered = 0;
 
   Link link;
+  std::optional<Greeting> greeting;  // of the link, from its opening on
+  LastLink last;
   std::optional<Encoder> encoder;  // while the link is up
   Backoff backoff;
+  RelayLink relay;
   const int wake_fd;
   std::deque<Pending> flying;    // written, in the order of their replies
   std::deque<Pending> waiting;   // to be written; what is to be repeated comes first
@@ -80,7 +87,7 @@ struct RedisHub::State {
   // From any thread.
   void Wake() {
     const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(wake_fd, &one, sizeof one);
+    [[maybe_unused]] const ssize_t n = write(wake_fd, &one, sizeof one);
   }
 
   void Run();
@@ -167,11 +174,15 @@ bool RedisHub::State::OnReply(const redisReply& raw) {
 
 void RedisHub::State::OpenIfDue() {
   if (link.state() != Link::State::kClosed || now < next_open) return;
-  if (const ::nightjar::Status status = link.Open(now); !status.ok()) Break(status.message());
+  greeting.emplace(options, last);
+  if (const ::nightjar::Status status = link.Open(now, *greeting); !status.ok()) {
+    Break(status.message());
+  }
 }
 
 void RedisHub::State::LinkUp() {
-  const ProbeResult& greeted = link.greeted();
+  const ProbeResult& greeted = greeting->result();
+  last = greeting->link();
   backoff.Reset();
   encoder.emplace(greeted.info.partitions, greeted.info.epoch, options.journal_max,
                   options.tasks_max);
@@ -239,6 +250,7 @@ void RedisHub::State::Expire() {
 void RedisHub::State::FailAll(const std::string& why) {
   TakeIncoming();
   link.Close();
+  relay.Stop();
   std::deque<Pending> rest;
   rest.swap(flying);
   for (Pending& pending : waiting) rest.push_back(std::move(pending));
@@ -253,7 +265,7 @@ int64_t RedisHub::State::GatherLeft() const {
 }
 
 int RedisHub::State::PollTimeout() const {
-  int64_t next = std::min(now + options.ping_ms, stop_deadline);
+  int64_t next = std::min({now + options.ping_ms, stop_deadline, relay.DueMs()});
   if (late < flying.size()) next = std::min(next, flying[late].deadline_ms);
   if (!waiting.empty()) next = std::min(next, waiting.front().deadline_ms);
   switch (link.state()) {
@@ -292,18 +304,21 @@ void RedisHub::State::Run() {
     }
     CheckLink();
     OpenIfDue();
+    relay.Work(now);
     if (gather == 0) Pump();
     const bool gathering = GatherLeft() > 0;
-    pollfd fds[2] = {{gathering ? -1 : wake_fd, POLLIN, 0}, {link.fd(), link.events(), 0}};
-    const nfds_t count = link.fd() >= 0 ? 2 : 1;
-    poll(fds, count, gathering ? static_cast<int>(GatherLeft()) : PollTimeout());
+    // poll passes over what is negative: a link that is closed.
+    pollfd fds[3] = {{gathering ? -1 : wake_fd, POLLIN, 0},
+                     {link.fd(), link.events(), 0},
+                     {relay.fd(), relay.events(), 0}};
+    poll(fds, 3, gathering ? static_cast<int>(GatherLeft()) : PollTimeout());
     now = SystemNow().mono_ms;
     if ((fds[0].revents & POLLIN) != 0) {
       uint64_t value = 0;
       [[maybe_unused]] const ssize_t got = read(wake_fd, &value, sizeof value);
       wakeups.fetch_add(1, std::memory_order_relaxed);
     }
-    if (count == 2 && fds[1].revents != 0) {
+    if (fds[1].revents != 0) {
       const bool was_up = link.state() == Link::State::kUp;
       const ::nightjar::Status status = link.OnEvents(
           fds[1].revents, now, [this](const redisReply& raw) { return OnReply(raw); });
@@ -313,6 +328,7 @@ void RedisHub::State::Run() {
         LinkUp();
       }
     }
+    if (fds[2].revents != 0) relay.OnEvents(fds[2].revents, now);
   }
   FailAll("the hub is being stopped");
 }
@@ -363,14 +379,17 @@ void RedisHub::Stop() {
 
 RedisHub::Stats RedisHub::stats() const {
   const State& s = *state_;
+  const RelayLink::Counts relay = s.relay.counts();
   return {.calls = s.calls, .bytes = s.bytes, .connects = s.connects, .repeated = s.repeated,
-          .wakeups = s.wakeups, .writes = s.writes, .answered = s.answered};
+          .wakeups = s.wakeups, .writes = s.writes, .answered = s.answered,
+          .relay_ups = relay.ups, .relayed = relay.relayed, .relay_bad = relay.bad};
 }
 
 Result<ProbeResult> Probe(const RedisOptions& options) {
   Link link(options);
+  Greeting greeting(options, {});
   const int64_t until = SystemNow().mono_ms + options.connect_timeout_ms;
-  ::nightjar::Status status = link.Open(SystemNow().mono_ms);
+  ::nightjar::Status status = link.Open(SystemNow().mono_ms, greeting);
   while (status.ok() && link.state() != Link::State::kUp) {
     const int64_t now = SystemNow().mono_ms;
     if (now >= until) {
@@ -383,7 +402,7 @@ Result<ProbeResult> Probe(const RedisOptions& options) {
     status = link.OnEvents(fd.revents, now, [](const redisReply&) { return true; });
   }
   if (!status.ok()) return status;
-  return link.greeted();
+  return greeting.result();
 }
 
 }  // namespace nightjar::hub

@@ -42,6 +42,9 @@ struct RelayHooks {
   // reconnect, and what was published in between is lost. down: the connection it was on is gone. Once
   // for every change, up first. The state of the calls' own connection is another matter (Status).
   std::function<void(bool up)> on_state;
+  // A line for the log: why there is no relay (once until it is up again), or that something could not
+  // be read (once a subscription).
+  std::function<void(const std::string& line)> on_trouble;
 };
 
 class RedisHub final : public Hub {

@@ -1,0 +1,80 @@
+// The connection that listens to a broker's relay: subscribed to relay:<broker id>, connected anew
+// whenever it ends. It carries no calls, since Redis lets a subscribed connection say nothing else.
+//
+// Threads: the hub's, which polls fd() for events(); counts() from any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "common/base/backoff.h"
+#include "common/hub/redis/link.h"
+#include "common/hub/redis/opening.h"
+#include "common/hub/redis/options.h"
+#include "common/hub/redis/redis_hub.h"
+
+namespace nightjar::hub {
+
+// A message of the relay (v1::Relayed); nothing if it cannot be read. REQUIRES: not empty.
+std::optional<Relayed> DecodeRelayed(std::string_view message);
+
+// AUTH, then SUBSCRIBE.
+class Subscription final : public Opening {
+ public:
+  Subscription(const RedisOptions& options, const std::string& channel);
+  bool done() const override { return step_ == Step::kDone; }
+  std::string Next() const override;
+  Status Take(const redisReply& reply) override;
+
+ private:
+  enum class Step { kAuth, kSubscribe, kDone };
+  const RedisOptions& options_;
+  const std::string& channel_;
+  Step step_;
+};
+
+class RelayLink {
+ public:
+  // Without hooks.broker_id it never connects.
+  RelayLink(const RedisOptions& options, RelayHooks hooks, uint64_t seed);
+
+  int fd() const { return link_.fd(); }
+  short events() const { return link_.events(); }
+  // What is due: connecting, a PING, giving up what is silent.
+  void Work(int64_t now_ms);
+  // When Work is due next, if nothing comes before.
+  int64_t DueMs() const;
+  // After poll.
+  void OnEvents(short revents, int64_t now_ms);
+  // For good.
+  void Stop();
+
+  struct Counts {
+    uint64_t ups = 0, relayed = 0, bad = 0;
+  };
+  Counts counts() const { return {ups_, relayed_, bad_}; }
+
+ private:
+  void Up();
+  void Break(const std::string& why, int64_t now_ms);
+  bool OnReply(const redisReply& reply);
+  void OnMessage(std::string_view message);
+  void Trouble(const std::string& line);
+
+  const RedisOptions& options_;
+  const RelayHooks hooks_;
+  const std::string channel_;
+  bool on_;
+  Link link_;
+  std::optional<Subscription> opening_;
+  Backoff backoff_;
+  int64_t next_open_ = 0;
+  int64_t asked_ = 0;          // when a PING went that is not answered yet; 0: none
+  bool told_trouble_ = false;  // since it was last up
+  bool told_bad_ = false;      // in this subscription
+  std::atomic<uint64_t> ups_ = 0, relayed_ = 0, bad_ = 0;
+};
+
+}  // namespace nightjar::hub
