@@ -20,6 +20,7 @@ namespace nightjar::hub {
 namespace {
 
 constexpr int kPairs = 500;
+const BrokerName kBroker = "b1#1732291602123";
 constexpr int kRound = 1000;  // calls measured at once; a multiple of the batch
 
 // Seconds on a CPU, of the process's main thread (all of Redis's work on commands and its file).
@@ -104,12 +105,19 @@ struct World {
   Encoder encoder{64, 1, 100'000'000, 1'000'000};
   uint64_t epoch = 0;
   std::vector<MsgId> ids;
+  MsgId appended = 0;
 
+  void Beat(const BrokerName& broker, std::string& out) {
+    nightjar::hub::Beat beat;
+    beat.broker = broker;
+    beat.first = true;
+    encoder.Encode(beat, out);
+  }
   void Login(int i, std::string& out) {
     nightjar::hub::Login login;
     login.uid = User(i / 2 % kPairs, i % 2 == 1);
     login.device = "phone";
-    login.broker = "b1#1732291602123";
+    login.broker = kBroker;
     login.session = static_cast<uint64_t>(i + 1);
     encoder.Encode(login, out);
   }
@@ -117,7 +125,7 @@ struct World {
     nightjar::hub::Logout logout;
     logout.uid = User(i / 2 % kPairs, i % 2 == 1);
     logout.device = "phone";
-    logout.broker = "b1#1732291602123";
+    logout.broker = kBroker;
     logout.session = static_cast<uint64_t>(i + 1);
     encoder.Encode(logout, out);
   }
@@ -128,7 +136,7 @@ struct World {
     send.device = "phone";
     send.client_msg_id = static_cast<uint64_t>(1'732'291'602'123 + i);
     send.received_ms = 1'732'291'602'123;
-    send.broker = "b1#1732291602123";
+    send.broker = kBroker;
     v1::Message message;
     message.set_chat_id(send.chat);
     message.set_author(send.author);
@@ -146,8 +154,23 @@ struct World {
     ack.device = "phone";
     ack.epoch = epoch;
     ack.seq = static_cast<uint64_t>(i / kPairs + 1);
-    ack.marks = {{DirectChatId(author, ack.uid), ids[static_cast<size_t>(i)]}};
+    ack.broker = kBroker;
+    ack.marks = {{DirectChatId(author, ack.uid), ids[static_cast<size_t>(i)], {author}}};
     encoder.Encode(ack, out);
+  }
+  void Append(int i, std::string& out, size_t messages) {
+    nightjar::hub::Append append;
+    append.chat = "g:1";
+    append.broker = kBroker;
+    for (size_t m = 0; m < messages; ++m) {
+      append.messages.push_back({.msg_id = ++appended,
+                                 .author = {},
+                                 .author_device = {},
+                                 .shared = std::string(150, 'x'),
+                                 .own = {}});
+    }
+    for (int k = 0; k < 64; ++k) append.uids.push_back(User((i * 64 + k) % kPairs, true));
+    encoder.Encode(append, out);
   }
   void Read(int i, std::string& out) {
     ReadInbox read;
@@ -171,6 +194,7 @@ int Main(int calls, int batch) {
   World w;
   w.epoch = probe.value().info.epoch;
   const auto any = [](int, const redisReply&) {};
+  bench.Run("beat (first)", [&](int, std::string& out) { w.Beat(kBroker, out); }, any, kRound);
   bench.Run("login (new)", [&](int i, std::string& out) { w.Login(i, out); }, any,
             2 * kPairs);
   const double empty = bench.Run(
@@ -201,6 +225,9 @@ int Main(int calls, int batch) {
       [](int, const redisReply& reply) {
         if (reply.elements != 4) std::abort();
       });
+  bench.Run("append, 64 users", [&](int i, std::string& out) { w.Append(i, out, 1); }, any, kRound);
+  bench.Run("append, 64 users x 8", [&](int i, std::string& out) { w.Append(i, out, 8); }, any,
+            kRound);
   bench.Run("logout", [&](int i, std::string& out) { w.Logout(i, out); }, any, 2 * kPairs);
   std::printf("less the empty call: send %.2f us (its bare commands %.2f), ack %.2f us; batch %d\n",
               send - empty, bare - empty, ack - empty, batch);
