@@ -133,7 +133,7 @@ class FakeHub : public CallQueue {
 
   // fake_hub_brokers.cc
   bool Lives(const BrokerName& broker) const { return state_.living.count(broker) > 0; }
-  std::vector<BrokerName> Claim(const Beat& c, bool taken_in, bool& list_changed);
+  std::vector<BrokerName> Claim(const Beat& c, bool taken_in, bool judges, bool& list_changed);
   // Returns how many listen.
   size_t Publish(const std::string& broker_id, const Relayed& what);
 

@@ -58,11 +58,12 @@ Reply FakeHub::Do(const Beat& c) {
       list_changed = true;
     }
   }
+  const bool judges = lived && state_.living[c.broker] >= dead_before;
   state_.living[c.broker] = Clock();
   for (const auto& name : c.clearing) {
     if (state_.dying.count(name) > 0) state_.dying[name] = Clock() + c.ttl_ms;
   }
-  reply.clear = Claim(c, taken_in, list_changed);
+  reply.clear = Claim(c, taken_in, c.may_clear && judges, list_changed);
   if (list_changed) ++state_.living_version;
   reply.version = state_.living_version;
   if (c.known != reply.version || c.epoch != state_.epoch) {
@@ -71,14 +72,15 @@ Reply FakeHub::Do(const Beat& c) {
   return reply;
 }
 
-std::vector<BrokerName> FakeHub::Claim(const Beat& c, bool taken_in, bool& list_changed) {
+std::vector<BrokerName> FakeHub::Claim(const Beat& c, bool taken_in, bool judges,
+                                       bool& list_changed) {
   std::vector<BrokerName> claimed;
   const int64_t until = Clock() + c.ttl_ms;
   if (taken_in) {
     claimed = OthersOfId(state_.dying, c.broker);
     for (const auto& name : claimed) state_.dying[name] = until;
   }
-  if (!c.may_clear) return claimed;
+  if (!judges) return claimed;
   for (const auto& name : ByTime(state_.dying)) {
     if (claimed.size() >= kClearAtOnce || state_.dying[name] > Clock()) break;
     state_.dying[name] = until;

@@ -86,6 +86,8 @@ local function beat(keys, argv)
     changed = changed or superseded
     broker_solo(id)
   end
+  -- Who was not heard itself for so long cannot judge: this beat may have waited behind a pause.
+  local judges = argv[3] == '1' and lived and tonumber(call('ZSCORE', K_BROKERS, name)) >= dead_before
   call('ZADD', K_BROKERS, now, name)
   for i = 7, #argv do call('ZADD', K_DYING, 'XX', till, argv[i]) end
 
@@ -97,7 +99,7 @@ local function beat(keys, argv)
       clear[#clear + 1] = own[i]
     end
   end
-  if argv[3] == '1' and broker_claim(clear, now, dead_before, till) then changed = true end
+  if judges and broker_claim(clear, now, dead_before, till) then changed = true end
   if changed then call('HINCRBY', K_HUB, 'bv', 1) end
 
   local version = call('HGET', K_HUB, 'bv') or '0'

@@ -23,6 +23,8 @@ size_t PayloadBytes(const Call& call);
 
 // May a call be carried out twice with no more effect than once? (docs/hub.md says why for each.)
 inline bool MayRepeat(const Call& call) {
+  // A beat judges others' silence by the hub's clock: one that was held up must not do it again.
+  if (std::holds_alternative<Beat>(call)) return false;
   const Send* send = std::get_if<Send>(&call);
   return send == nullptr || send->client_msg_id != 0;
 }
