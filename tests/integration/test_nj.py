@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import jwt
@@ -12,6 +13,7 @@ import pytest
 
 from harness.device import Device
 from harness.stack import NJ, PRESET, Stack, nj, process
+from harness.waiting import poll
 
 
 def running_below(folder):
@@ -153,3 +155,18 @@ def test_a_strangers_process_with_our_pid_is_left_alone(tmp_path):
         assert nj("down", "--dir", str(folder)).returncode == 0
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_a_process_is_gone_only_when_its_last_thread_is(tmp_path):
+    """The first thread may be dead while another one still holds the port, which the next process wants."""
+    program = ("import ctypes, threading, time\n"
+               "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+               "ctypes.CDLL(None).syscall(60, 0)\n")      # exit, of this thread alone
+    entry = process.spawn({"name": "half dead", "argv": [sys.executable, "-c", program], "cwd": str(tmp_path),
+                           "env": process.environment(), "log": str(tmp_path / "log")})
+    try:
+        poll(lambda: not process.running(entry), "the first thread to end")
+        assert not process.wait_gone(entry, 0.1)
+    finally:
+        os.kill(entry["pid"], signal.SIGKILL)
+    assert process.wait_gone(entry, 10)
