@@ -19,6 +19,7 @@ class Talker:
         self.stack, self.uid, self.count = stack, uid, count
         self.target = {"chat": chat} if chat else {"to": to}
         self.deadline = time.monotonic() + seconds
+        self.sent = []          # texts, from before their first try on
         self.accepted = {}      # text -> msg_id
         self.failure = None
         self.device = Device(stack, uid).online()
@@ -55,6 +56,7 @@ class Talker:
             self.failure = failure
 
     def _one(self, text, cmid):
+        self.sent.append(text)
         while True:
             if time.monotonic() > self.deadline:
                 raise Late(f"no answer to {text}")
