@@ -195,8 +195,8 @@ Reply FakeHub::Do(const Ack& c) {
     bool tell = false;
     if (MoveMark(c.uid, c.marks[i], tell)) reply.moved.push_back({i, tell});
   }
+  if (c.seq >= device.acked) device.resync = false;
   device.acked = std::max(device.acked, c.seq);
-  device.resync = false;
   reply.acked = device.acked;
 
   uint64_t least = device.acked;
