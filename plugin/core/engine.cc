@@ -124,8 +124,8 @@ void On(State& s, const ConnectAsked& event) {
   s.out->verdict = session != nullptr ? Verdict::kAllow : Verdict::kDeny;
   if (session == nullptr) return;
   if (Session* old = s.directory.Twin(*session)) {
+    login::Replace(s, *old);  // told as its inbox was subscribed
     CloseInbox(s, *old);
-    login::Replace(s, *old);
   }
 }
 

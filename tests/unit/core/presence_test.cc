@@ -94,6 +94,21 @@ TEST_F(PresenceTest, ATakeoverNeverShowsAndTheOldOneIsTold) {
   EXPECT_TRUE(std::get<hub::GetPresenceReply>(reply).states[0].online);
 }
 
+TEST_F(PresenceTest, WhoIsTakenOverIsToldAsTheySubscribed) {
+  for (const char* filter : {"json/inbox/alice", "i", "inbox/alice"}) {
+    const SessionId old = world.Connect("alice", "a");
+    world.Subscribe(old, filter);
+    world.RunHub();
+    world.TakePackets(old);
+    world.Connect("alice", "a");
+    const auto packets = world.TakePackets(old);
+    ASSERT_EQ(packets.size(), 1U);
+    EXPECT_EQ(packets[0].topic, filter);
+    EXPECT_EQ(Parse(packets[0]).notice().kind(), v1::Notice::SESSION_REPLACED);
+    world.Disconnect(old);
+  }
+}
+
 TEST_F(PresenceTest, AnotherDeviceKeepsTheUserOnline) {
   const SessionId a = world.Device("alice", "a"), b = world.Device("alice", "b");
   world.Advance(5000);
