@@ -253,6 +253,11 @@ void World::CloseClientSoon(const ConnPtr& conn) {
 void World::Down(const ConnPtr& conn, const std::string& topic, std::string payload) {
   const bool tail = topic.find("tail/") != std::string::npos;
   if (tail) return;
+  // Before a device has said anything the broker cannot know in which encoding to answer.
+  const Phone& phone = *phones_[static_cast<size_t>(conn->client)];
+  if (phone.json() && conn->heard && !topic.starts_with("json/")) {
+    Break("JSON", phone.name() + " was sent what is not JSON: " + topic);
+  }
   // A broker whose queue to a device is full drops what has QoS 0. Presence has nothing to make
   // that good, so it is spared. So is what comes first to an inbox on a connection: no queue is
   // full then.
