@@ -14,6 +14,7 @@ import pytest
 from harness.device import Device
 from harness.stack import NJ, PRESET, Stack, nj, process
 from harness.waiting import poll
+from nj import sanitizers
 
 
 def running_below(folder):
@@ -170,3 +171,13 @@ def test_a_process_is_gone_only_when_its_last_thread_is(tmp_path):
     finally:
         os.kill(entry["pid"], signal.SIGKILL)
     assert process.wait_gone(entry, 10)
+
+
+@pytest.mark.parametrize("line", [
+    "==123==ERROR: AddressSanitizer: heap-use-after-free on address 0x1", "==1==ERROR: LeakSanitizer: detected memory leaks",
+    "plugin/core/send.cc:12:3: runtime error: signed integer overflow", "WARNING: ThreadSanitizer: data race (pid=1)"])
+def test_what_a_sanitizer_found_is_found_in_a_log(tmp_path, line):
+    log = tmp_path / "b1.log"
+    log.write_text(f"all is well\n{line}\n")
+    assert sanitizers.reports_in(str(log)) == [line]
+    assert not sanitizers.reports_in(str(tmp_path / "none"))

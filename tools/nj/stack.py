@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from nj import build, files, jwt, ports, probe, process
+from nj import build, files, jwt, ports, probe, process, sanitizers
 from nj.common import Failed, exit_text, read_text, say, write_file
 
 READY_SECONDS = 30      # for one part to come up
@@ -103,20 +103,6 @@ def mosquitto_version(binary):
     return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
 
 
-def sanitizer_env(preset, preloaded):
-    """A sanitized plugin needs its runtime in the broker, which was built without."""
-    library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(preset)
-    if library is None:
-        return {}
-    env = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-           "TSAN_OPTIONS": "halt_on_error=0"}
-    if preloaded:
-        shown = subprocess.run(["g++", f"-print-file-name={library}"], capture_output=True, text=True,
-                               check=True).stdout
-        env["LD_PRELOAD"] = os.path.realpath(shown.strip())
-    return env
-
-
 def up(args):
     """Starts a stack, or says that it is up. Returns (stack, started by this call)."""
     if args.brokers != 1:
@@ -182,12 +168,12 @@ def start_all(stack, args):
     begin(stack, entry("redis", [redis, stack.path("redis.conf")], "redis.log"),
           lambda: None if probe.redis_ready(redis_port) else "no answer to PING")
     begin(stack, entry("b1", [mosquitto, "-c", stack.path("mosquitto.conf")], "b1.log",
-                       sanitizer_env(args.preset, preloaded=True)),
+                       sanitizers.preloaded(args.preset, leaks=False)),
           lambda: probe.broker(mqtt, stack.token()))
     begin(stack, entry("persister", [
         persister, "--redis", f"127.0.0.1:{redis_port}", "--broker", f"127.0.0.1:{mqtt}",
         "--key-file", keys, "--data", stack.path("store"), "--id", "p1"], "persister.log",
-                       sanitizer_env(args.preset, preloaded=False)),
+                       sanitizers.preloaded(args.preset, leaks=True)),
           lambda: probe.history(mqtt, stack.token()))
 
 
@@ -195,13 +181,14 @@ def begin(stack, entry, why_not):
     """Starts one part and returns once it is ready."""
     started = time.monotonic()
     stack.start(entry)
-    wait_ready(entry, why_not)
+    wait_ready(entry, why_not, sanitizers.slowness(stack.data["preset"]))
     say(f"up: {entry['name']} ready after {time.monotonic() - started:.1f} s (pid {entry['pid']})")
 
 
-def wait_ready(entry, why_not):
+def wait_ready(entry, why_not, slowness):
     """Until `why_not()` is None. Failed, with the log's end, if the process ends or takes too long."""
-    deadline = time.monotonic() + READY_SECONDS
+    seconds = READY_SECONDS * slowness
+    deadline = time.monotonic() + seconds
     while True:
         reason = why_not()
         if not process.running(entry):
@@ -211,7 +198,7 @@ def wait_ready(entry, why_not):
         if reason is None:
             return
         if time.monotonic() > deadline:
-            raise Failed(f"{entry['name']} was not ready within {READY_SECONDS} s: {reason}",
+            raise Failed(f"{entry['name']} was not ready within {seconds} s: {reason}",
                          process.tail(entry["log"]))
         time.sleep(0.02)
 
@@ -230,12 +217,13 @@ def stop_all(stack, quiet=False):
     """Brokers first, so that nothing new is accepted; the persister may then still empty the journal
     (what it does not stays in Redis's log); Redis last."""
     order = {"persister": 1, "redis": 2}
+    seconds = STOP_SECONDS * sanitizers.slowness((stack.data or {}).get("preset"))
     any_ran = False
     for entry in sorted(stack.processes, key=lambda entry: order.get(entry["name"], 0)):
-        how = process.stop(entry, STOP_SECONDS)
+        how = process.stop(entry, seconds)
         any_ran = any_ran or how != "gone"
         if how == "killed":
-            say(f"down: {entry['name']} did not end within {STOP_SECONDS} s and was killed")
+            say(f"down: {entry['name']} did not end within {seconds} s and was killed")
         elif how == "stopped" and not quiet:
             say(f"down: {entry['name']} stopped")
     if stack.data:
