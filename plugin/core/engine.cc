@@ -56,6 +56,7 @@ void Act(State& s, SessionId id, const receipts::Outcome& outcome) {
 }
 
 void CloseInbox(State& s, Session& session) {
+  if (session.inbox) presence::DeviceGoes(s, session);
   receipts::Flush(s, session);
   login::Shut(s, session);
 }
@@ -214,7 +215,6 @@ void On(State& s, const Disconnected& event) {
 
 void On(State& s, const HubUp&) {
   s.hub_up = true;
-  ++s.hub_ups;
   clearing::OnHubUp(s);
   fan_out::Start(s);
   fan_out::Suspect(s);

@@ -172,6 +172,60 @@ TEST_F(PresenceTest, OfflineIsToldEvenIfItsReplyWasLost) {
   EXPECT_EQ(Told(), "-");
 }
 
+TEST_F(PresenceTest, OnlineIsToldThoughItsReplyWasLostAndTheyWentAndCameBack) {
+  Told();
+  const SessionId alice = world.Device("alice", "a");
+  world.AdvanceAlone(3100);
+  world.Disconnect(alice);
+  while (world.queue().LoseNext()) {  // shown as online by the hub, and nobody was told
+  }
+  world.AdvanceAlone(100);
+  while (world.queue().RunOne()) {
+  }
+  EXPECT_EQ(Told(), "");
+  world.Device("alice", "a");
+  world.Advance(20'000);
+  EXPECT_EQ(Told(), "+");
+}
+
+TEST_F(PresenceTest, TheGraceBeginsWithTheLastGoingHoweverSlowTheHub) {
+  SessionId alice = world.Device("alice", "a");
+  world.Advance(5000);
+  EXPECT_EQ(Told(), "-+");
+  world.Disconnect(alice);
+  world.Advance(1000);
+  alice = world.Device("alice", "a");
+  world.Advance(3800);
+  world.Disconnect(alice);  // 200 ms before the first grace ends; the hub hears of it later
+  world.AdvanceAlone(2000);
+  world.RunHub();
+  EXPECT_EQ(Told(), "");
+  world.Advance(3000);
+  EXPECT_EQ(Told(), "");
+  world.Advance(2100);
+  EXPECT_EQ(Told(), "-");
+}
+
+TEST_F(PresenceTest, AFailedOfflineWaitsForANewGrace) {
+  const SessionId alice = world.Device("alice", "a");
+  world.Advance(5000);
+  EXPECT_EQ(Told(), "-+");
+  world.Disconnect(alice);
+  world.RunHub();
+  world.AdvanceAlone(5100);  // offline is asked for, and the hub does not answer
+  const SessionId again = world.Connect("alice", "a");
+  world.Subscribe(again, "inbox/alice");
+  world.AdvanceAlone(4000);
+  world.Disconnect(again);
+  while (world.queue().FailNext()) {
+  }
+  world.AdvanceAlone(1000);
+  world.RunHub();
+  EXPECT_EQ(Told(), "");
+  world.Advance(10'000);
+  EXPECT_EQ(Told(), "-");
+}
+
 TEST_F(PresenceTest, JsonAndUnsubscribing) {
   const SessionId dan = world.Connect("dan", "d");
   world.Subscribe(dan, "json/presence/alice", 1);
