@@ -20,10 +20,12 @@ client::OracleOptions JudgeOptions(const Shape& shape) {
   options.story_happenings = 1 << 12;
   options.most_unsettled = 100'000;
   options.inbox_keeps = shape.hub.inbox_entries;
+  // The ends of a line learn of its end at different times, a slow one's or a silent one's most.
+  options.silent_line_ms = 300 + shape.line_ms + (shape.slow_line_permille > 0 ? 4000 : 0);
   for (const Fault fault : shape.faults) {
     if (fault == Fault::kDaysPass) options.inbox_keeps = 0;  // age takes entries out
+    if (fault == Fault::kHalfOpen || fault == Fault::kRoaming) options.silent_line_ms = 20'000;
   }
-  options.silent_line_ms = 20'000;
   options.late_slack_ms = 60'000;  // calls to the hub may wait, fail and be tried again
   return options;
 }
