@@ -81,7 +81,8 @@ bool PresenceJudge::JudgeOffline(const User& user, const Observer& observer, int
   // Since the last long absence: was it ever online for this one who watches?
   const bool was_online = observer.online_ms > user.absent_until;
   if (user.up == 0) {
-    if (now_ms - user.down_since >= grace) return true;
+    // The server may have known it for as long as a line can stand silent.
+    if (now_ms - user.down_since + options_.silent_line_ms >= grace) return true;
     if (!user.was_steady && !was_online) return true;  // offline all the time, came for a moment
     wrong = fmt::format("offline {} ms after the last device was gone, within the grace",
                         now_ms - user.down_since);

@@ -56,6 +56,7 @@ void Act(State& s, SessionId id, const receipts::Outcome& outcome) {
 }
 
 void CloseInbox(State& s, Session& session) {
+  if (session.inbox) presence::DeviceGoes(s, session);
   receipts::Flush(s, session);
   login::Shut(s, session);
 }
@@ -124,8 +125,8 @@ void On(State& s, const ConnectAsked& event) {
   s.out->verdict = session != nullptr ? Verdict::kAllow : Verdict::kDeny;
   if (session == nullptr) return;
   if (Session* old = s.directory.Twin(*session)) {
+    login::Replace(s, *old);  // told as its inbox was subscribed
     CloseInbox(s, *old);
-    login::Replace(s, *old);
   }
 }
 
@@ -214,7 +215,6 @@ void On(State& s, const Disconnected& event) {
 
 void On(State& s, const HubUp&) {
   s.hub_up = true;
-  ++s.hub_ups;
   clearing::OnHubUp(s);
   fan_out::Start(s);
   fan_out::Suspect(s);

@@ -55,7 +55,6 @@ struct PendingHeads {
 struct PendingSetPresence {
   hub::SetPresence call;
   uint32_t tries = 0;
-  uint64_t hub_ups = 0;  // State::hub_ups when it was asked: another now means that it was repeated
 };
 struct PendingWatched {  // the present state for a new subscriber
   SessionId session = 0;

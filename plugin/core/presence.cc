@@ -24,16 +24,31 @@ void PublishState(State& s, SessionId session, const hub::PresenceState& state, 
           Encode(presence, encoding), qos);
 }
 
+// As it is now, to those who have not been shown that yet: whatever was lost of replies before, the
+// newest word is the true one.
+void Show(State& s, Watcher& watcher, const hub::PresenceState& state) {
+  const Watcher::Shown now = state.online ? Watcher::Shown::kOnline : Watcher::Shown::kOffline;
+  if (std::exchange(watcher.shown, now) == now) return;
+  PublishState(s, watcher.session, state, watcher.encoding, watcher.qos);
+}
+
 void Set(State& s, const std::string& uid, bool online, const hub::BrokerName& broker,
          uint32_t tries) {
   hub::SetPresence call{uid, online, broker, s.now.unix_ms};
-  PendingSetPresence pending{call, tries, s.hub_ups};
+  PendingSetPresence pending{call, tries};
   Ask(s, std::move(call), std::move(pending));
 }
 
 void Wait(State& s, std::string who, const PresenceWait& wait) {
   s.presence[who] = wait;
   s.timers.Add(wait.at, TimerKind::kPresence, 0, std::move(who));
+}
+
+// Another try. Nobody is known to have stayed away meanwhile: offline waits for a new grace.
+int64_t Again(const State& s, const PendingSetPresence& pending) {
+  const int64_t delay = RetryDelay(pending.tries);
+  if (pending.call.online) return s.now.mono_ms + delay;
+  return s.now.mono_ms + std::max<int64_t>(delay, s.config.offline_after_ms);
 }
 
 Watcher* FindWatcher(State& s, const std::string& uid, SessionId session, Encoding encoding) {
@@ -80,6 +95,13 @@ void OnOnlineTimer(State& s, SessionId id) {
   Set(s, *session->user->uid, true, s.broker, 0);
 }
 
+void DeviceGoes(State& s, const Session& session) {
+  std::string who = *session.user->uid + kOfBroker + s.broker;
+  const auto known = s.presence.find(who);
+  if (known == s.presence.end() || known->second.online) return;
+  Wait(s, std::move(who), {s.now.mono_ms + s.config.offline_after_ms, false, known->second.tries});
+}
+
 void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply) {
   if (reply.routes > 0 || !reply.online) return;
   std::string who = call.uid + kOfBroker + call.broker;
@@ -108,23 +130,18 @@ void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply) {
     std::string who = call.uid + kOfBroker + call.broker;
     const auto newer = s.presence.find(who);
     if (newer == s.presence.end()) {
-      return Wait(s, std::move(who),
-                  {s.now.mono_ms + RetryDelay(pending.tries), call.online, pending.tries + 1});
+      return Wait(s, std::move(who), {Again(s, pending), call.online, pending.tries + 1});
     }
     if (newer->second.online == call.online) ++newer->second.tries;
     return;
   }
-  // Unchanged by this try. If there was an earlier one its reply may have been lost, and nobody
-  // told.
-  const bool repeated = pending.tries > 0 || pending.hub_ups != s.hub_ups;
-  if (!set->changed && !(repeated && set->state.online == pending.call.online)) return;
-  Log(s, LogLevel::kDebug,
-      fmt::format("{}: {}", set->state.uid, set->state.online ? "online" : "offline"));
+  if (set->changed) {
+    Log(s, LogLevel::kDebug,
+        fmt::format("{}: {}", set->state.uid, set->state.online ? "online" : "offline"));
+  }
   const auto it = s.watchers.find(set->state.uid);
   if (it == s.watchers.end()) return;
-  for (const Watcher& watcher : it->second) {
-    PublishState(s, watcher.session, set->state, watcher.encoding, watcher.qos);
-  }
+  for (Watcher& watcher : it->second) Show(s, watcher, set->state);
 }
 
 bool Watch(State& s, Session& session, const Topic& topic, int qos) {
@@ -149,14 +166,13 @@ void Unwatch(State& s, Session& session, const Topic& topic) {
 
 void OnWatched(State& s, const PendingWatched& pending, hub::Reply& reply) {
   Watcher* watcher = FindWatcher(s, pending.uid, pending.session, pending.encoding);
-  if (watcher == nullptr || watcher->told) return;
+  if (watcher == nullptr) return;
   hub::Failure failure;
   const auto* got = Expect<hub::GetPresenceReply>(reply, failure);
   if (got != nullptr && got->states.size() == 1) {
-    watcher->told = true;
-    return PublishState(s, watcher->session, got->states[0], watcher->encoding, watcher->qos);
+    return Show(s, *watcher, got->states[0]);
   }
-  if (!std::exchange(watcher->asking, false))
+  if (!std::exchange(watcher->asking, false) || watcher->shown != Watcher::Shown::kNothing)
     return;  // an earlier subscription's: the timer is set
   s.timers.Add(s.now.mono_ms + RetryDelay(1), TimerKind::kWatched, pending.session,
                (pending.encoding == Encoding::kJson ? 'j' : 'p') + pending.uid);
@@ -166,7 +182,8 @@ void OnWatchedTimer(State& s, SessionId id, const std::string& watch) {
   const std::string uid = watch.substr(1);
   Watcher* watcher =
       FindWatcher(s, uid, id, watch[0] == 'j' ? Encoding::kJson : Encoding::kProtobuf);
-  if (watcher != nullptr && !watcher->told && !watcher->asking) AskWatched(s, uid, *watcher);
+  if (watcher != nullptr && watcher->shown == Watcher::Shown::kNothing && !watcher->asking)
+    AskWatched(s, uid, *watcher);
 }
 
 void Forget(State& s, Session& session) {

@@ -10,6 +10,9 @@ namespace nightjar::core::presence {
 // A device is live. `online`: already published so.
 void DeviceUp(State& s, Session& session, bool online);
 void OnOnlineTimer(State& s, SessionId id);
+// A device goes: a grace that runs since its user left before begins anew, however long the hub
+// takes to hear of the going.
+void DeviceGoes(State& s, const Session& session);
 // A device's logout is answered.
 void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply);
 // A grace is over, or a try to publish is to be repeated; `who` is a key of State::presence.

@@ -99,14 +99,15 @@ struct Watcher {  // a subscription to somebody's presence
   SessionId session = 0;
   Encoding encoding = Encoding::kProtobuf;
   int qos = 0;
-  bool asking = false, told = false;  // the present state, which comes first
+  bool asking = false;  // for the present state, which comes first
+  enum class Shown : uint8_t { kNothing, kOffline, kOnline } shown = Shown::kNothing;
 };
 
 // A user's presence that is to be published: when a grace is over, or again after a failed try.
 struct PresenceWait {
   int64_t at = 0;
   bool online = false;
-  uint32_t tries = 0;  // it may have been published by one of these, and nobody told
+  uint32_t tries = 0;
 };
 
 struct State {
@@ -135,7 +136,6 @@ struct State {
   FanOutState fan_out;
   SweepState sweep;
   ClearingState clearing;
-  uint64_t hub_ups = 0;  // how often the connection to the hub came up
   bool hub_up = false, stopping = false;
   std::map<std::string, LogGate, std::less<>> gates;
   Engine::Stats stats;

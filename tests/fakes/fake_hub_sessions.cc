@@ -214,8 +214,8 @@ Reply FakeHub::Do(const Ack& c) {
     reply.moved.push_back({i, tell});
     if (tell) RelayMark(c, c.marks[i]);
   }
+  if (c.seq >= device.acked) device.resync = false;
   device.acked = std::max(device.acked, c.seq);
-  device.resync = false;
   reply.acked = device.acked;
 
   uint64_t least = device.acked;

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.proto import ROOT
-from harness.stack import PRESET
+from harness.waiting import PRESET, SLOWNESS
 from harness.tools import Program
 
 SIM = os.path.join(ROOT, "build", PRESET, "client-sim", "nightjar-sim")
@@ -97,7 +97,7 @@ def test_a_group_and_its_commands(chat, user):
 def test_a_script_through_a_pipe(stack, user):
     a, b = user("alice"), user("bob")
     script = f"/to {b}\n" + "".join(f"line {i}\n" for i in range(40)) + "/history 3\nlast, without an end"
-    done = subprocess.run(chat_argv(stack, a), input=script, capture_output=True, text=True, timeout=30,
+    done = subprocess.run(chat_argv(stack, a), input=script, capture_output=True, text=True, timeout=30 * SLOWNESS,
                           check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ line 39" in done.stdout and "✓ last, without an end" in done.stdout
@@ -151,7 +151,7 @@ def test_the_same_device_twice(chat, user):
     (["--user", "a", "--stack", "/none"], "/none"), (["--device", "x"], "--user"),
 ])
 def test_bad_use_is_one_line(args, word):
-    done = subprocess.run([SIM, "chat", *args], capture_output=True, text=True, timeout=10, check=False,
+    done = subprocess.run([SIM, "chat", *args], capture_output=True, text=True, timeout=10 * SLOWNESS, check=False,
                           stdin=subprocess.DEVNULL)
     assert done.returncode != 0 and word in done.stderr and done.stderr.count("\n") == 1, done.stderr
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.proto import ROOT, pb
 from harness.proxy import FrameSpoiler, Proxy, Spoiler
-from harness.stack import PRESET
+from harness.waiting import PRESET, SLOWNESS
 
 SIM = os.path.join(ROOT, "build", PRESET, "client-sim", "nightjar-sim")
 
@@ -22,7 +22,7 @@ def load(stack, proxy, folder, drain=15):
          "--key-file", os.path.join(stack.folder, "keys.json"), "--users", "20", "--rate", "100",
          "--warm-up", "0", "--seconds", "3", "--drain", str(drain),
          "--json", report],
-        capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+        capture_output=True, text=True, timeout=120 * SLOWNESS, check=False, stdin=subprocess.DEVNULL)
     with open(report, encoding="utf-8") as file:
         return done.returncode, json.load(file), done.stdout + done.stderr
 

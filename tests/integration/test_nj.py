@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import jwt
@@ -12,6 +13,8 @@ import pytest
 
 from harness.device import Device
 from harness.stack import NJ, PRESET, Stack, nj, process
+from harness.waiting import poll
+from nj import sanitizers
 
 
 def running_below(folder):
@@ -153,3 +156,28 @@ def test_a_strangers_process_with_our_pid_is_left_alone(tmp_path):
         assert nj("down", "--dir", str(folder)).returncode == 0
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_a_process_is_gone_only_when_its_last_thread_is(tmp_path):
+    """The first thread may be dead while another one still holds the port, which the next process wants."""
+    program = ("import ctypes, threading, time\n"
+               "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+               "ctypes.CDLL(None).syscall(60, 0)\n")      # exit, of this thread alone
+    entry = process.spawn({"name": "half dead", "argv": [sys.executable, "-c", program], "cwd": str(tmp_path),
+                           "env": process.environment(), "log": str(tmp_path / "log")})
+    try:
+        poll(lambda: not process.running(entry), "the first thread to end")
+        assert not process.wait_gone(entry, 0.1)
+    finally:
+        os.kill(entry["pid"], signal.SIGKILL)
+    assert process.wait_gone(entry, 10)
+
+
+@pytest.mark.parametrize("line", [
+    "==123==ERROR: AddressSanitizer: heap-use-after-free on address 0x1", "==1==ERROR: LeakSanitizer: detected memory leaks",
+    "plugin/core/send.cc:12:3: runtime error: signed integer overflow", "WARNING: ThreadSanitizer: data race (pid=1)"])
+def test_what_a_sanitizer_found_is_found_in_a_log(tmp_path, line):
+    log = tmp_path / "b1.log"
+    log.write_text(f"all is well\n{line}\n")
+    assert sanitizers.reports_in(str(log)) == [line]
+    assert not sanitizers.reports_in(str(tmp_path / "none"))

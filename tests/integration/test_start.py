@@ -8,7 +8,7 @@ import pytest
 from harness.broker import Broker, OldRedis
 from harness.device import Device
 from harness.stack import process
-from harness.waiting import poll
+from harness.waiting import SLOWNESS, poll
 from nj import files, ports, probe
 
 
@@ -142,7 +142,7 @@ def test_the_persister_says_what_is_wrong(argv, words):
     from harness.stack import PRESET
     from nj import build
     program = build.program(PRESET, "persister/nightjar-persister")
-    done = subprocess.run([program, *argv], capture_output=True, text=True, timeout=30, check=False,
+    done = subprocess.run([program, *argv], capture_output=True, text=True, timeout=30 * SLOWNESS, check=False,
                           cwd=os.path.dirname(program))
     assert done.returncode > 0
     output = (done.stdout + done.stderr).strip()

@@ -7,7 +7,7 @@ import pytest
 from harness import tools
 from harness.device import Device
 from harness.proto import pb
-from harness.waiting import poll
+from harness.waiting import SLOWNESS, poll
 
 VERSIONS = pytest.mark.parametrize("version", ["311", "5"])
 
@@ -68,7 +68,7 @@ def test_wrong_tokens_and_topics_by_hand(stack, user):
     argv[argv.index("-P") + 1] = "wrong"
     import subprocess
     done = subprocess.run(["mosquitto_pub", *argv, "-t", "s", "-m", "{}"], capture_output=True, text=True,
-                          timeout=20, check=False)
+                          timeout=20 * SLOWNESS, check=False)
     assert done.returncode != 0 and "not auth" in (done.stdout + done.stderr).lower().replace("authorised", "auth")
     with tools.mosquitto_sub(stack, bob, "phone", "inbox/someone-else") as sub:
         sub.wait()

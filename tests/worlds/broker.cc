@@ -215,6 +215,7 @@ void Broker::OnConnect(const ConnPtr& conn) {
 void Broker::OnSubscribe(const ConnPtr& conn, const std::string& filter) {
   Do([this, conn, filter] {
     if (!conn->server_open) return;
+    conn->heard |= filter == "i" || filter.find("inbox/") != std::string::npos;
     Feed(core::SubscribeAsked{conn->session, filter, 0});
   });
 }
@@ -223,6 +224,7 @@ void Broker::OnPublish(const ConnPtr& conn, const std::string& topic, const std:
   Do([this, conn, topic, payload] {
     if (!conn->server_open) return;
     if (Feed(core::PublishAsked{conn->session, topic}) != core::Verdict::kAllow) return;
+    conn->heard = !topic.starts_with("presence/");  // who says that they are leaving has no inbox
     Feed(core::Published{conn->session, topic, payload, 0});
   });
 }

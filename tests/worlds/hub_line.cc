@@ -136,8 +136,12 @@ void HubLine::Cut() {
     for (const Entry& entry : calls_) {
       if (!entry.sent || entry.reply) continue;
       at += dice_.Below(700);
-      coverage_.Hit(Point::kZombieCall);
-      scheduler_.At(at, [this, call = entry.call] { (void)execute_(call); });
+      // Whoever connects again ends the connection before, first of all.
+      scheduler_.At(at, [this, era = era_, call = entry.call] {
+        if (era != era_) return;
+        coverage_.Hit(Point::kZombieCall);
+        (void)execute_(call);
+      });
     }
   }
   std::deque<Entry> keep;

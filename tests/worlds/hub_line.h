@@ -25,7 +25,7 @@ struct HubLineShape {
   int64_t late_ms = 3000;
   int64_t refuse_permille = 0;  // fail without effect, from time to time as full
   int64_t lose_permille = 0;    // fail after the effect
-  int64_t zombie_permille = 0;  // cuts whose calls under way take effect once more, later
+  int64_t zombie_permille = 0;  // cuts whose calls under way take effect until it connects again
   int64_t timeout_ms = 10'000;
 };
 

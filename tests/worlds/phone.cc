@@ -306,7 +306,7 @@ void Phone::ChangeSomeGroup() {
 void Phone::OnPacket(const ConnPtr& conn, const std::string& topic, const std::string& payload) {
   if (conn != conn_ || !connected_) return;
   std::string in_topic = topic, in_payload = payload;
-  if (manners_.json && !FromJsonLine(in_topic, in_payload)) {
+  if (topic.starts_with("json/") && !FromJsonLine(in_topic, in_payload)) {
     world_.Break("JSON", name() + " was sent JSON that is none: " + topic + " " + payload);
     return;
   }

@@ -49,6 +49,7 @@ class Phone : public Client {
   std::string name() const { return uid() + ":" + device(); }
   const client::DeviceBrain& brain() const { return brain_; }
   const ConnPtr& conn() const { return conn_; }
+  bool json() const { return manners_.json; }
   bool connected() const { return conn_ != nullptr && connected_; }
   // What it was last told on this connection about those it watches.
   const std::map<std::string, bool>& seen_online() const { return seen_online_; }

@@ -20,10 +20,12 @@ client::OracleOptions JudgeOptions(const Shape& shape) {
   options.story_happenings = 1 << 12;
   options.most_unsettled = 100'000;
   options.inbox_keeps = shape.hub.inbox_entries;
+  // The ends of a line learn of its end at different times, a slow one's or a silent one's most.
+  options.silent_line_ms = 300 + shape.line_ms + (shape.slow_line_permille > 0 ? 4000 : 0);
   for (const Fault fault : shape.faults) {
     if (fault == Fault::kDaysPass) options.inbox_keeps = 0;  // age takes entries out
+    if (fault == Fault::kHalfOpen || fault == Fault::kRoaming) options.silent_line_ms = 20'000;
   }
-  options.silent_line_ms = 20'000;
   options.late_slack_ms = 60'000;  // calls to the hub may wait, fail and be tried again
   return options;
 }
@@ -253,6 +255,11 @@ void World::CloseClientSoon(const ConnPtr& conn) {
 void World::Down(const ConnPtr& conn, const std::string& topic, std::string payload) {
   const bool tail = topic.find("tail/") != std::string::npos;
   if (tail) return;
+  // Before a device has said anything the broker cannot know in which encoding to answer.
+  const Phone& phone = *phones_[static_cast<size_t>(conn->client)];
+  if (phone.json() && conn->heard && !topic.starts_with("json/")) {
+    Break("JSON", phone.name() + " was sent what is not JSON: " + topic);
+  }
   // A broker whose queue to a device is full drops what has QoS 0. Presence has nothing to make
   // that good, so it is spared. So is what comes first to an inbox on a connection: no queue is
   // full then.

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from nj import build, setup, stack
+from nj import build, sanitizers, setup, stack
 from nj.common import Failed, say
 
 HELD, BROKEN = 0, 2     # of nightjar-sim verify
@@ -40,9 +40,12 @@ def chaos(args):
         stack.up(args)
         code = verify([simulator, "verify", "--stack", os.path.join(folder, "stack.json"), "--kill",
                        "--seconds", str(args.seconds), "--seed", str(seed),
-                       "--json", f"{report}.json", "--html", f"{report}.html"])
+                       "--json", f"{report}.json", "--html", f"{report}.html"],
+                      {**os.environ, **sanitizers.options(args.preset)})
     finally:
         stack.down(folder)
+        if code == HELD and sanitizers_found(os.path.join(folder, "log")):
+            code = BROKEN
         if code == HELD and not args.keep:
             shutil.rmtree(folder, ignore_errors=True)
         else:
@@ -55,9 +58,17 @@ def chaos(args):
     return code
 
 
-def verify(command):
+def sanitizers_found(folder):
+    found = [f"{name}: {line}" for name in sorted(os.listdir(folder))
+             for line in sanitizers.reports_in(os.path.join(folder, name))]
+    for line in found:
+        say(f"FOUND {line}")
+    return bool(found)
+
+
+def verify(command, env):
     """Ctrl-C reaches the simulator as well: it brings the stack back, judges, and ends by itself."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as running:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env) as running:
         while True:
             try:
                 return running.wait()

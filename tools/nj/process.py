@@ -17,14 +17,15 @@ from nj.common import Failed
 AGAIN_SECONDS = 0.2     # between one SIGTERM and the next
 
 
-def start_ticks(pid):
-    """When `pid` started (clock ticks since boot), or None if it does not run (any more)."""
+def start_ticks(pid, dead_too=False):
+    """When `pid` started (clock ticks since boot), or None if it does not run (any more). With
+    `dead_too` also of a process whose first thread has ended: others may still hold its files."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in "ZX" and not dead_too else int(fields[19])
 
 
 def started_at(ticks):
@@ -97,13 +98,14 @@ def send(entry, number):
 
 
 def wait_gone(entry, seconds):
-    """True as soon as the process has ended, False if it has not after `seconds`."""
+    """True as soon as the process has ended with all its threads, so that its ports and files are
+    free; False if it has not after `seconds`."""
     try:
         fd = os.pidfd_open(entry["pid"])
     except ProcessLookupError:
         return True
     try:
-        if not running(entry):
+        if start_ticks(entry["pid"], dead_too=True) != entry["start"]:
             return True
         poller = select.poll()
         poller.register(fd, select.POLLIN)
@@ -117,6 +119,7 @@ def wait_gone(entry, seconds):
 def stop(entry, seconds):
     """SIGTERM, and SIGKILL after `seconds`. Returns "gone", "stopped" or "killed"."""
     if not send(entry, signal.SIGTERM):
+        wait_gone(entry, seconds)   # it may be ending just now
         return "gone"
     send(entry, signal.SIGCONT)   # a paused one could not hear it
     if wait_gone(entry, seconds):

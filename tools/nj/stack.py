@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from nj import build, files, jwt, ports, probe, process
+from nj import build, files, jwt, ports, probe, process, sanitizers
 from nj.common import Failed, exit_text, read_text, say, write_file
 
 READY_SECONDS = 30      # for one part to come up
@@ -117,20 +117,6 @@ def mosquitto_version(binary):
     return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
 
 
-def sanitizer_env(preset, preloaded):
-    """A sanitized plugin needs its runtime in the broker, which was built without."""
-    library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(preset)
-    if library is None:
-        return {}
-    env = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-           "TSAN_OPTIONS": "halt_on_error=0"}
-    if preloaded:
-        shown = subprocess.run(["g++", f"-print-file-name={library}"], capture_output=True, text=True,
-                               check=True).stdout
-        env["LD_PRELOAD"] = os.path.realpath(shown.strip())
-    return env
-
-
 def up(args):
     """Starts a stack, or says that it is up. Returns (stack, started by this call)."""
     folder = os.path.abspath(args.dir)
@@ -194,13 +180,13 @@ def start_all(stack, args):
     for broker in brokers:
         name = broker["id"]
         begin(stack, entry(name, [mosquitto, "-c", stack.path(f"{name}.conf")], f"{name}.log",
-                           sanitizer_env(args.preset, preloaded=True)),
+                           sanitizers.preloaded(args.preset, leaks=False)),
               lambda port=broker["mqtt"]: probe.broker(port, stack.token()))
     addresses = [word for broker in brokers for word in ("--broker", f"127.0.0.1:{broker['mqtt']}")]
     begin(stack, entry("persister", [
         persister, "--redis", f"127.0.0.1:{redis_port}", *addresses,
         "--key-file", keys, "--data", stack.path("store"), "--id", "p1"], "persister.log",
-                       sanitizer_env(args.preset, preloaded=False)), stack.unanswered)
+                       sanitizers.preloaded(args.preset, leaks=True)), stack.unanswered)
 
 
 def place_brokers(stack, args, before, reserved):
@@ -221,13 +207,14 @@ def begin(stack, entry, why_not):
     """Starts one part and returns once it is ready."""
     started = time.monotonic()
     stack.start(entry)
-    wait_ready(entry, why_not)
+    wait_ready(entry, why_not, sanitizers.slowness(stack.data["preset"]))
     say(f"up: {entry['name']} ready after {time.monotonic() - started:.1f} s (pid {entry['pid']})")
 
 
-def wait_ready(entry, why_not):
+def wait_ready(entry, why_not, slowness):
     """Until `why_not()` is None. Failed, with the log's end, if the process ends or takes too long."""
-    deadline = time.monotonic() + READY_SECONDS
+    seconds = READY_SECONDS * slowness
+    deadline = time.monotonic() + seconds
     while True:
         reason = why_not()
         if not process.running(entry):
@@ -237,7 +224,7 @@ def wait_ready(entry, why_not):
         if reason is None:
             return
         if time.monotonic() > deadline:
-            raise Failed(f"{entry['name']} was not ready within {READY_SECONDS} s: {reason}",
+            raise Failed(f"{entry['name']} was not ready within {seconds} s: {reason}",
                          process.tail(entry["log"]))
         time.sleep(0.02)
 
@@ -256,13 +243,14 @@ def stop_all(stack, quiet=False):
     """Brokers first, so that nothing new is accepted; the persister may then still empty the journal
     (what it does not stays in Redis's log); Redis last."""
     any_ran = False
+    seconds = STOP_SECONDS * sanitizers.slowness((stack.data or {}).get("preset"))
     for part in ([entry for entry in stack.processes if entry["name"] not in ("persister", "redis")],
                  [entry for entry in stack.processes if entry["name"] == "persister"],
                  [entry for entry in stack.processes if entry["name"] == "redis"]):
-        for entry, how in zip(part, process.stop_at_once(part, STOP_SECONDS)):
+        for entry, how in zip(part, process.stop_at_once(part, seconds)):
             any_ran = any_ran or how != "gone"
             if how == "killed":
-                say(f"down: {entry['name']} did not end within {STOP_SECONDS} s and was killed")
+                say(f"down: {entry['name']} did not end within {seconds} s and was killed")
             elif how == "stopped" and not quiet:
                 say(f"down: {entry['name']} stopped")
     for broker in stack.data["brokers"] if stack.data else []:

@@ -5,12 +5,11 @@ import re
 import subprocess
 import time
 
-from nj import build, setup
+from nj import build, sanitizers, setup
 from nj.common import ROOT, Failed, say
 
 KINDS = ("unit", "contract", "integration")
 ASKED_FOR = ("sim",)   # run by --only; not among all while known bugs fail some of its seeds
-SUPPRESSIONS = os.path.join(ROOT, "tests", "sanitizers")
 
 
 def test(args):
@@ -45,43 +44,20 @@ def test(args):
     return 0
 
 
-def sanitizer_options(preset):
-    """Environment under which a sanitizer's finding ends the test that caused it. What a file of suppressions
-    names is a report that is provably not ours; each line says why."""
-    def joined(name, **options):
-        path = os.path.join(SUPPRESSIONS, name)
-        if os.path.exists(path):
-            options["suppressions"] = path
-        return ":".join(f"{key}={value}" for key, value in options.items())
-
-    if preset == "asan":
-        return {
-            "ASAN_OPTIONS": joined("asan.supp", halt_on_error=1, abort_on_error=1, detect_leaks=1,
-                                   detect_stack_use_after_return=1, strict_string_checks=1,
-                                   check_initialization_order=1),
-            "LSAN_OPTIONS": joined("lsan.supp", print_suppressions=0),
-            "UBSAN_OPTIONS": joined("ubsan.supp", halt_on_error=1, abort_on_error=1, print_stacktrace=1),
-        }
-    if preset == "tsan":
-        return {"TSAN_OPTIONS": joined("tsan.supp", halt_on_error=1, second_deadlock_stack=1,
-                                       history_size=4, print_suppressions=0)}
-    return {}
-
-
 def run_ctest(preset, kind, pattern):
     """(exit code, number of tests run)"""
     command = ["ctest", "--test-dir", build.folder(preset), "-L", f"^{kind}$", "--output-on-failure",
                "--no-tests=ignore", "-j", "2"]
     command += ["-R", pattern] if pattern else []
     return watched(command, r"(\d+)% tests passed, (\d+) tests? failed out of (\d+)", 3,
-                   env={**os.environ, **sanitizer_options(preset)})
+                   env={**os.environ, **sanitizers.options(preset)})
 
 
 def run_pytest(preset, _kind, pattern):
     command = [setup.TEST_PYTHON, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short",
                "--durations=10", "-n", "2", "--dist", "worksteal", os.path.join(ROOT, "tests", "integration")]
     command += ["-k", pattern] if pattern else []
-    env = {**os.environ, "NIGHTJAR_PRESET": preset, "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, **sanitizers.options(preset), "NIGHTJAR_PRESET": preset, "PYTHONUNBUFFERED": "1"}
     code, count = watched(command, r"(\d+) (?:passed|failed)", 1, env=env)
     return (0 if code == 5 else code), count   # 5: no test matched
 

@@ -87,7 +87,8 @@ local function ack(keys, argv)
     call('HSET', user, 'a:' .. device, acked)
   end
   if least > base then call('LTRIM', K_INBOX .. tail, least - base, -1) end
-  if u[5] then call('HDEL', user, 'z:' .. device) end
+  -- Less than it has: asked before the resync that took it further, and the device may not know of that.
+  if u[5] and seq >= had then call('HDEL', user, 'z:' .. device) end
   if u[3] then owed_settle(user, tail, tonumber(u[3]), most, head) end
   return reply
 end

@@ -69,6 +69,16 @@ TEST_P(SessionTest, AResyncIsToldUntilTheDeviceAcknowledgesAnything) {
   EXPECT_FALSE(Login("bob", "tablet").resync);
 }
 
+TEST_P(SessionTest, AnAcknowledgementFromBeforeAResyncSettlesNothing) {
+  Login("bob");
+  for (uint64_t i = 1; i <= kInboxBound + 2; ++i) Send(kDirect, "alice", i);
+  EXPECT_TRUE(Login("bob").resync);  // starts after 2; its reply is lost
+  EXPECT_EQ(Ack("bob", 1).acked, 2u) << "repeated by the link";
+  EXPECT_TRUE(Login("bob").resync);
+  Ack("bob", 2);  // who has what was passed over missed nothing
+  EXPECT_FALSE(Login("bob").resync);
+}
+
 TEST_P(SessionTest, OldEntriesGoAtLogin) {
   for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
   world().Advance(limits::kInboxMs);

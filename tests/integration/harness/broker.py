@@ -6,7 +6,8 @@ import threading
 
 from harness import keys
 from harness.stack import PRESET, nj_stack, process
-from nj import build, files, ports
+from harness.waiting import SLOWNESS
+from nj import build, files, ports, sanitizers
 
 
 class Broker:
@@ -30,7 +31,7 @@ class Broker:
                              wanted, nj_stack.mosquitto_version(binary))
         self.broker = {"mqtt": mqtt, "ws": ws}
         self.entry = {"name": "b1", "argv": [binary, "-c", conf], "cwd": self.folder,
-                      "env": process.environment(nj_stack.sanitizer_env(PRESET, preloaded=True)),
+                      "env": process.environment(sanitizers.preloaded(PRESET, leaks=False)),
                       "log": os.path.join(self.folder, "b1.log")}
         process.spawn(self.entry)
 
@@ -39,7 +40,7 @@ class Broker:
 
     def ended(self, seconds=20):
         """The exit code, once it has ended."""
-        assert process.wait_gone(self.entry, seconds), "the broker runs:\n" + self.log()
+        assert process.wait_gone(self.entry, seconds * SLOWNESS), "the broker runs:\n" + self.log()
         return process.exit_code(self.entry)
 
     def log(self):
@@ -47,7 +48,8 @@ class Broker:
             return file.read()
 
     def close(self):
-        process.stop(self.entry, 10)
+        process.stop(self.entry, 10 * SLOWNESS)
+        assert not sanitizers.reports_in(self.entry["log"]), self.log()
 
 
 class OldRedis(socketserver.ThreadingTCPServer):

@@ -4,7 +4,7 @@ import socket
 import struct
 
 from harness.stack import probe
-from harness.waiting import SECONDS
+from harness.waiting import SECONDS, SLOWNESS
 
 
 class Raw:
@@ -14,7 +14,7 @@ class Raw:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(SECONDS)
+        self.sock.settimeout(SECONDS * SLOWNESS)
         self.sock.connect(("127.0.0.1", stack.broker["mqtt"]))
         if client_id is not None:
             body = probe.text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", keepalive)

@@ -4,22 +4,18 @@ import os
 import random
 import signal
 import subprocess
-import sys
 
 from harness import keys
 from harness.proto import ROOT
-from harness.waiting import poll
-
-sys.path.insert(0, os.path.join(ROOT, "tools"))
-from nj import probe, process, stack as nj_stack  # noqa: E402
+from harness.waiting import PRESET, SLOWNESS, poll
+from nj import probe, process, sanitizers, stack as nj_stack
 
 NJ = os.path.join(ROOT, "nj")
-PRESET = os.environ.get("NIGHTJAR_PRESET", "release")
 
 
 def nj(*args, timeout=90, **kwargs):
     """Runs ./nj; returns the completed process with its output."""
-    return subprocess.run([NJ, *args], capture_output=True, text=True, timeout=timeout, check=False,
+    return subprocess.run([NJ, *args], capture_output=True, text=True, timeout=timeout * SLOWNESS, check=False,
                           stdin=subprocess.DEVNULL, **kwargs)
 
 
@@ -47,6 +43,8 @@ class Stack:
     def down(self):
         done = nj("down", "--dir", self.folder)
         assert done.returncode == 0, f"./nj down: {done.stderr}"
+        for entry in self.inner.processes if self.inner else ():
+            assert not sanitizers.reports_in(entry["log"]), process.tail(entry["log"], 200)
 
     @property
     def broker(self):
@@ -77,11 +75,11 @@ class Stack:
         """kill -9, and back when it is gone."""
         entry = self.entry(name)
         assert process.send(entry, signal.SIGKILL), f"{name} does not run"
-        assert process.wait_gone(entry, 10), f"{name} survived SIGKILL"
+        assert process.wait_gone(entry, 10 * SLOWNESS), f"{name} survived SIGKILL"
 
     def stop(self, name):
         """SIGTERM, and back when it is gone."""
-        assert process.stop(self.entry(name), 15) == "stopped"
+        assert process.stop(self.entry(name), 15 * SLOWNESS) == "stopped"
 
     def start(self, name):
         """As it was started before; returns at once."""

@@ -7,7 +7,7 @@ import time
 from harness.device import Device
 from harness.mqtt import Refused
 from harness.proto import code, kind_of
-from harness.waiting import Late
+from harness.waiting import SLOWNESS, Late
 
 RETRY = {code("RESOURCE_EXHAUSTED"), code("UNAVAILABLE")}
 
@@ -18,7 +18,8 @@ class Talker:
     def __init__(self, stack, uid, count, *, chat=None, to=None, seconds=120):
         self.stack, self.uid, self.count = stack, uid, count
         self.target = {"chat": chat} if chat else {"to": to}
-        self.deadline = time.monotonic() + seconds
+        self.deadline = time.monotonic() + seconds * SLOWNESS
+        self.sent = []          # texts, from before their first try on
         self.accepted = {}      # text -> msg_id
         self.put_off = 0        # rejected for now, by code and word
         self.failure = None
@@ -56,6 +57,7 @@ class Talker:
             self.failure = failure
 
     def _one(self, text, cmid):
+        self.sent.append(text)
         while True:
             if time.monotonic() > self.deadline:
                 raise Late(f"no answer to {text}")

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from harness.proto import ROOT
-from harness.waiting import SECONDS, Board
+from harness.waiting import SECONDS, SLOWNESS, Board
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -50,8 +50,8 @@ class Program:
     def close(self):
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(SECONDS)
-        self.reader.join(SECONDS)
+        self.process.wait(SECONDS * SLOWNESS)
+        self.reader.join(SECONDS * SLOWNESS)
         self.process.stdin.close()
 
     def __enter__(self):
@@ -68,7 +68,7 @@ def login(stack, uid, device, version="311"):
 
 def mosquitto_pub(stack, uid, device, topic, message, *args, version="311"):
     return subprocess.run(["mosquitto_pub", *login(stack, uid, device, version), "-t", topic, "-m", message,
-                           *args], capture_output=True, text=True, timeout=20, check=False)
+                           *args], capture_output=True, text=True, timeout=20 * SLOWNESS, check=False)
 
 
 def mosquitto_sub(stack, uid, device, *topics, args=(), version="311"):
@@ -80,7 +80,7 @@ def mosquitto_sub(stack, uid, device, *topics, args=(), version="311"):
 
 def mosquitto_rr(stack, uid, device, topic, answer_topic, message, version="311"):
     return subprocess.run(["mosquitto_rr", *login(stack, uid, device, version), "-t", topic, "-e", answer_topic,
-                           "-m", message, "-W", "10"], capture_output=True, text=True, timeout=20,
+                           "-m", message, "-W", "10"], capture_output=True, text=True, timeout=20 * SLOWNESS,
                           check=False)
 
 

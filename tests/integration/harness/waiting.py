@@ -1,8 +1,17 @@
 """Waiting for conditions."""
 
+import os
+import sys
 import threading
 import time
 
+from harness.proto import ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from nj import sanitizers  # noqa: E402
+
+PRESET = os.environ.get("NIGHTJAR_PRESET", "release")
+SLOWNESS = sanitizers.slowness(PRESET)   # every limit below is multiplied by it
 SECONDS = 10.0   # long enough for a loaded machine; a passing test never waits that long
 
 
@@ -28,7 +37,7 @@ class Board:
 
     def wait(self, condition, what, seconds=SECONDS):
         """The first true value of condition(), evaluated whenever something happened."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOWNESS
         with self.changed:
             while True:
                 value = condition()
@@ -36,17 +45,17 @@ class Board:
                     return value
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise Late(f"waited {seconds:g} s for {what}")
+                    raise Late(f"waited {seconds * SLOWNESS:g} s for {what}")
                 self.changed.wait(left)
 
 
 def poll(condition, what, seconds=SECONDS, every=0.02):
     """Like Board.wait, for what nobody announces: files, processes, other programs."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOWNESS
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Late(f"waited {seconds:g} s for {what}")
+            raise Late(f"waited {seconds * SLOWNESS:g} s for {what}")
         threading.Event().wait(every)

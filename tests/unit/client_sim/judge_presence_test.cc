@@ -89,6 +89,26 @@ TEST_F(JudgePresence, AQuickReconnectShows) {
   ExpectWrong("within the grace");
 }
 
+TEST(JudgePresenceOfSilentLines, TheServerMayHaveKnownOfTheEndBefore) {
+  for (const int64_t silent_ms : {0, 20'000}) {
+    OracleOptions options;
+    options.silent_line_ms = silent_ms;
+    Oracle oracle(options);
+    const DeviceId watcher = oracle.Expect("alice", "phone"), bob = oracle.Expect("bob", "phone");
+    PresenceSeen seen;
+    seen.presence.set_uid("bob");
+    oracle.Took(watcher, Synced{1, 0, 0, false}, {1'000, 1'000});
+    oracle.Took(watcher, seen, {1'000, 1'000});
+    oracle.Took(bob, Synced{1, 0, 0, false}, {20'000, 20'000});
+    seen.presence.set_online(true);
+    oracle.Took(watcher, seen, {23'100, 23'100});
+    oracle.Took(bob, WentDown{"silent"}, {60'000, 60'000});
+    seen.presence.set_online(false);
+    oracle.Took(watcher, seen, {60'500, 60'500});
+    EXPECT_EQ(oracle.violations().empty(), silent_ms > 0);
+  }
+}
+
 TEST_F(JudgePresence, OfflineWhileConnectedAgain) {
   Come();
   Pass(1'000);

@@ -94,6 +94,21 @@ TEST_F(PresenceTest, ATakeoverNeverShowsAndTheOldOneIsTold) {
   EXPECT_TRUE(std::get<hub::GetPresenceReply>(reply).states[0].online);
 }
 
+TEST_F(PresenceTest, WhoIsTakenOverIsToldAsTheySubscribed) {
+  for (const char* filter : {"json/inbox/alice", "i", "inbox/alice"}) {
+    const SessionId old = world.Connect("alice", "a");
+    world.Subscribe(old, filter);
+    world.RunHub();
+    world.TakePackets(old);
+    world.Connect("alice", "a");
+    const auto packets = world.TakePackets(old);
+    ASSERT_EQ(packets.size(), 1U);
+    EXPECT_EQ(packets[0].topic, filter);
+    EXPECT_EQ(Parse(packets[0]).notice().kind(), v1::Notice::SESSION_REPLACED);
+    world.Disconnect(old);
+  }
+}
+
 TEST_F(PresenceTest, AnotherDeviceKeepsTheUserOnline) {
   const SessionId a = world.Device("alice", "a"), b = world.Device("alice", "b");
   world.Advance(5000);
@@ -154,6 +169,60 @@ TEST_F(PresenceTest, OfflineIsToldEvenIfItsReplyWasLost) {
   }
   EXPECT_EQ(Told(), "");
   world.Advance(20'000);
+  EXPECT_EQ(Told(), "-");
+}
+
+TEST_F(PresenceTest, OnlineIsToldThoughItsReplyWasLostAndTheyWentAndCameBack) {
+  Told();
+  const SessionId alice = world.Device("alice", "a");
+  world.AdvanceAlone(3100);
+  world.Disconnect(alice);
+  while (world.queue().LoseNext()) {  // shown as online by the hub, and nobody was told
+  }
+  world.AdvanceAlone(100);
+  while (world.queue().RunOne()) {
+  }
+  EXPECT_EQ(Told(), "");
+  world.Device("alice", "a");
+  world.Advance(20'000);
+  EXPECT_EQ(Told(), "+");
+}
+
+TEST_F(PresenceTest, TheGraceBeginsWithTheLastGoingHoweverSlowTheHub) {
+  SessionId alice = world.Device("alice", "a");
+  world.Advance(5000);
+  EXPECT_EQ(Told(), "-+");
+  world.Disconnect(alice);
+  world.Advance(1000);
+  alice = world.Device("alice", "a");
+  world.Advance(3800);
+  world.Disconnect(alice);  // 200 ms before the first grace ends; the hub hears of it later
+  world.AdvanceAlone(2000);
+  world.RunHub();
+  EXPECT_EQ(Told(), "");
+  world.Advance(3000);
+  EXPECT_EQ(Told(), "");
+  world.Advance(2100);
+  EXPECT_EQ(Told(), "-");
+}
+
+TEST_F(PresenceTest, AFailedOfflineWaitsForANewGrace) {
+  const SessionId alice = world.Device("alice", "a");
+  world.Advance(5000);
+  EXPECT_EQ(Told(), "-+");
+  world.Disconnect(alice);
+  world.RunHub();
+  world.AdvanceAlone(5100);  // offline is asked for, and the hub does not answer
+  const SessionId again = world.Connect("alice", "a");
+  world.Subscribe(again, "inbox/alice");
+  world.AdvanceAlone(4000);
+  world.Disconnect(again);
+  while (world.queue().FailNext()) {
+  }
+  world.AdvanceAlone(1000);
+  world.RunHub();
+  EXPECT_EQ(Told(), "");
+  world.Advance(10'000);
   EXPECT_EQ(Told(), "-");
 }
 

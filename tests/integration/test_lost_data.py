@@ -1,0 +1,103 @@
+"""Redis loses everything under a running stack (FLUSHALL, a lost disk): whoever is connected chats on, in a new epoch."""
+
+import os
+import shutil
+
+import pytest
+
+from harness.device import Device
+from harness.talker import Talker, check_inbox, messages, whole_history
+from harness.waiting import poll
+
+FAST = {"sends_per_s": 100_000, "sends_burst": 100_000, "hub_start_wait_ms": 10_000}
+PARTITIONS = 64
+
+
+def flush(stack):
+    assert stack.redis("FLUSHALL") == b"+OK"
+
+
+def lose_the_disk(stack):
+    stack.kill("redis")
+    shutil.rmtree(stack.inner.path("redis"))
+    os.mkdir(stack.inner.path("redis"), 0o700)
+    stack.start("redis")
+
+
+lost = pytest.mark.parametrize("lose", [flush, lose_the_disk], ids=["flushall", "lost disk"])
+
+
+def wait_for_epochs_above(epochs):
+    """Also who says nothing is told: the broker asks for its leases every few seconds."""
+    for device, epoch in epochs.items():
+        device.wait_for(lambda device=device, epoch=epoch: device.epoch > epoch, f"{device.uid}'s next epoch", 15)
+        assert device.connected
+        assert device.syncs[-1].resync or device.syncs[-1].start == 0
+    assert len({device.epoch for device in epochs}) == 1
+
+
+def wait_for_empty_journal(stack):
+    """The persister takes what is in the journal into the store, and only then out of Redis."""
+    def left():
+        return sum(int(stack.redis("LLEN", f"journal:{{{p}}}")[1:]) for p in range(PARTITIONS))
+    poll(lambda: left() == 0, "the journal to be empty", 20)
+
+
+@lost
+def test_everybody_is_told_and_chats_on(own_stack, user, lose):
+    stack = own_stack(options=FAST)
+    a, b, idle, away = (Device(stack, user(name)).online() for name in ("a", "b", "idle", "away"))
+    chat = a.say(b.uid, "before").chat_id
+    a.say(away.uid, "before")
+    away.message("before")
+    away.wait_acked()
+    away.close()
+    wait_for_empty_journal(stack)
+    epochs = {device: device.epoch for device in (a, b, idle)}
+
+    lose(stack)
+    wait_for_epochs_above(epochs)
+
+    sent = [a.say(b.uid, f"after {i}").msg_id for i in range(20)]
+    a.say(idle.uid, "you too")
+    a.say(away.uid, "welcome back")
+    b.message("after 19")
+    idle.message("you too")
+    away = away.again().online()
+    away.message("welcome back")
+    assert away.epoch == a.epoch and away.texts() == ["before", "welcome back"]
+    assert b.texts() == ["before"] + [f"after {i}" for i in range(20)]
+    # What the store had taken before is still there, and ids went on above it.
+    wait_for_empty_journal(stack)
+    history = whole_history(a, chat)
+    assert [message.text for message in history] == b.texts()
+    assert [message.msg_id for message in history][1:] == sent == sorted(sent)
+
+
+@lost
+def test_in_mid_chat(own_stack, user, lose):
+    """What is accepted afterwards is in every inbox and in history once; before it, nobody can promise anything."""
+    stack = own_stack(options=FAST)
+    uids = user("a"), user("b")
+    talkers = [Talker(stack, uids[0], 400, to=uids[1]), Talker(stack, uids[1], 400, to=uids[0])]
+    epochs = {talker.device: talker.device.epoch for talker in talkers}
+    for talker in talkers:
+        talker.start()
+    poll(lambda: all(len(talker.accepted) >= 100 for talker in talkers), "some of the chat", 60)
+    lose(stack)
+    sent_before = set(talkers[0].sent + talkers[1].sent)
+    wait_for_epochs_above(epochs)
+    for talker in talkers:
+        talker.join()
+
+    chat = f"d:{min(uids)}:{max(uids)}"
+    wait_for_empty_journal(stack)
+    history = {message.text: message.msg_id for message in whole_history(talkers[0].device, chat)}
+    for talker, other in (talkers, talkers[::-1]):
+        after = {text: msg_id for text, msg_id in other.accepted.items() if text not in sent_before}
+        assert after, "the chat was over too early"
+        talker.device.wait_for(lambda: after.keys() <= set(talker.device.texts(chat)), "what came after", 30)
+        got = {m.msg_id: m.text for m in messages(talker.device, chat)}
+        assert all(got[msg_id] == text for text, msg_id in after.items())
+        assert all(history[text] == msg_id for text, msg_id in after.items())
+        assert not talker.device.doubled
