@@ -8,6 +8,7 @@ from harness import tools
 from harness.device import Device
 from harness.talker import Talker, judge
 from harness.stack import nj
+from harness.waiting import poll
 from test_presence import settle, states, wait_state
 
 PAIRS = pytest.mark.parametrize("here, there", [("b1", "b1"), ("b1", "b2"), ("b3", "b1")])
@@ -47,25 +48,19 @@ def test_groups(three, user, size):
     chat = devices[0].create_group([device.uid for device in devices[1:]])
     for device in devices[1:]:
         device.change("CREATED", chat)
-    said = [device.say(chat=chat, text=f"{round_} {device.uid}")
-            for round_ in range(3) for device in devices[:5]]
-    ids = sorted(accepted.msg_id for accepted in said)
+    said = {device.say(chat=chat, text=f"{round_}").msg_id: device.uid
+            for round_ in range(3) for device in devices[:5]}
     for device in devices:
-        own = {accepted.msg_id for accepted in said if f" {device.uid}" in texts_of(device, accepted)}
-        wanted = [i for i in ids if i not in own]
+        wanted = [i for i in sorted(said) if said[i] != device.uid]
         device.wait_for(lambda d=device, w=wanted: set(w) <= set(ids_of(d, chat)), "the others' messages")
-        assert [i for i in ids_of(device, chat) if i not in own] == wanted
+        assert [i for i in ids_of(device, chat) if said[i] != device.uid] == wanted
         assert not device.doubled
     newcomer = Device(three.at("b2"), user("n")).online()
     devices[-1].ask_ok(update_chat={"chat_id": chat, "add": [newcomer.uid]})
-    newcomer.change("ADDED", chat)
+    newcomer.change("MEMBERS_CHANGED", chat)
     newcomer.say(chat=chat, text="hello from b2")
     for device in devices:
         device.message("hello from b2")
-
-
-def texts_of(device, accepted):
-    return "".join(f" {e.message.author}" for e in device.entries if e.message.msg_id == accepted.msg_id)
 
 
 def ids_of(device, chat):
@@ -132,14 +127,20 @@ def test_a_takeover_from_another_broker(three, user):
     assert states(watcher, uid) == [False, True] and new.connected
 
 
-def test_a_takeover_to_and_fro(three, user):
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_takeover_to_and_fro(three, user, waits):
     uid, other = user(), Device(three.at("b1"), user("o")).online()
-    device = Device(three.at("b1"), uid).online()
+    devices = [Device(three.at("b1"), uid).online()]
     for round_ in range(10):
         other.say(uid, f"m{round_}")
-        device = Device(three.at(three.brokers[(round_ + 1) % 3]), uid, memory=device).online()
-    device.message("m9")
-    assert device.texts() == [f"m{i}" for i in range(10)] and not device.doubled
+        devices.append(Device(three.at(three.brokers[(round_ + 1) % 3]), uid).online())
+        if waits:
+            devices[-2].wait_gone()
+    for device in devices[:-1]:
+        device.wait_gone()
+    # Each is taken by whoever had the session then, or by the next one.
+    poll(lambda: {text for device in devices for text in device.texts()} == {f"m{i}" for i in range(10)}, "all of it")
+    assert devices[-1].connected and not any(device.doubled for device in devices)
 
 
 def test_tools_out_of_the_box(three, user):
