@@ -294,7 +294,7 @@ void BrokerShell::WatchStop(int64_t mono_ms) {
   }
   if (!signals_.taken()) return;  // passed on already
   if (!emptied_ && mono_ms < drained_by_ms_) return;
-  Log(core::LogLevel::kNotice, emptied_ ? "drained" : "the time for draining is over");
+  if (!emptied_) Log(core::LogLevel::kWarning, "the time for draining is over");
   signals_.Pass();
 }
 

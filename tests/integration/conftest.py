@@ -37,8 +37,7 @@ def quick(tmp_path_factory):
 def three(tmp_path_factory):
     """Three brokers on one hub, with short times."""
     running = Stack(tmp_path_factory.mktemp("three"), {
-        "online_after_ms": 300, "offline_after_ms": 500, "silent_after_ms": 1000, "beat_ms": 300,
-        "broker_ttl_ms": 1500}, brokers=3).up()
+        "online_after_ms": 300, "offline_after_ms": 500, "silent_after_ms": 1000}, brokers=3).up()
     yield running
     running.down()
 

@@ -20,7 +20,7 @@ from test_presence import states, wait_state
 
 SIM = os.path.join(ROOT, "build", PRESET, "client-sim", "nightjar-sim")
 FAST = {"sends_per_s": 100_000, "sends_burst": 100_000, "hub_start_wait_ms": 10_000}
-SHORT = {**FAST, "online_after_ms": 200, "offline_after_ms": 500, "beat_ms": 300, "broker_ttl_ms": 1500}
+SHORT = {**FAST, "online_after_ms": 200, "offline_after_ms": 500, "beat_ms": 500, "broker_ttl_ms": 3000}
 
 
 def watch(stack, user, uid):
@@ -117,7 +117,7 @@ def try_online(device):
 def test_the_same_id_twice(own_stack, user, tmp_path):
     stack = own_stack(options=SHORT)
     device = Device(stack, user()).online()
-    second = Broker(tmp_path, stack.inner.data["redis"]["port"], {"broker_id": "b1", "broker_ttl_ms": "1500", "beat_ms": "300"})
+    second = Broker(tmp_path, stack.inner.data["redis"]["port"], {"broker_id": "b1", "broker_ttl_ms": "3000", "beat_ms": "500"})
     try:
         assert second.ended() != 0
         assert re.search(r"cannot start: another broker with the id b1 is alive", second.log()), second.log()
@@ -133,12 +133,12 @@ def test_a_long_pause_of_redis_clears_nobody(own_stack, user):
     phone = Device(stack.at("b2"), uid).online()
     wait_state(friend, uid, [False, True])
     stack.pause("redis")
-    threading.Event().wait(5)   # more than three times the ttl
+    threading.Event().wait(8)   # more than twice the ttl
     stack.resume("redis")
     friend.say(uid, "hello")
     phone.message("hello")
     third = Device(stack.at("b3"), user("c")).online()      # its first beats are through by then
-    threading.Event().wait(4)
+    threading.Event().wait(5)
     third.say(uid, "and again")
     phone.message("and again")
     assert phone.connected and friend.connected

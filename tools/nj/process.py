@@ -137,6 +137,8 @@ def stop_at_once(entries, seconds):
         send(entry, signal.SIGCONT)
     deadline = time.monotonic() + seconds
     for number, entry in enumerate(entries):
+        if how[number] == "gone":
+            wait_gone(entry, seconds)   # it may be ending just now
         while how[number] == "stopped" and not wait_gone(entry, AGAIN_SECONDS):
             if time.monotonic() > deadline:
                 send(entry, signal.SIGKILL)
