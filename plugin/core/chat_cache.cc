@@ -33,8 +33,9 @@ void ChatCache::Put(CachedChat chat) {
 }
 
 CachedChat WholeChat(const std::string& chat, uint64_t version, std::vector<hub::Member> members) {
-  CachedChat out{chat, version, {}, std::move(members), true};
-  for (const hub::Member& member : out.members) {
+  CachedChat out{chat, version, {}, nullptr, true};
+  out.members = std::make_shared<const std::vector<hub::Member>>(std::move(members));
+  for (const hub::Member& member : *out.members) {
     if (member.left == 0) out.present.push_back(member.uid);
   }
   if (out.present.size() > limits::kInlineMembers) out.present.clear();

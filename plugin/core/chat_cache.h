@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -17,8 +18,9 @@ struct CachedChat {
   uint64_t version = 0;
   // At most kInlineMembers, sorted: what a send names. Empty in larger chats.
   std::vector<std::string> present;
-  // With intervals, in uid order, left ones too; only if `whole`.
-  std::vector<hub::Member> members;
+  // With intervals, in uid order, left ones too; only if `whole`. Shared: large ones are not
+  // copied.
+  std::shared_ptr<const std::vector<hub::Member>> members;
   bool whole = false;
 };
 
@@ -35,7 +37,9 @@ class ChatCache {
   size_t size() const { return by_chat_.size(); }
 
  private:
-  static size_t Weight(const CachedChat& chat) { return chat.present.size() + chat.members.size(); }
+  static size_t Weight(const CachedChat& chat) {
+    return chat.present.size() + (chat.members ? chat.members->size() : 0);
+  }
   size_t chats_, members_;
   size_t weight_ = 0;
   std::list<CachedChat> used_;  // newest use first

@@ -2,36 +2,62 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "common/hub/keys.h"
 #include "plugin/core/tell.h"
 
 namespace nightjar::core::clearing {
 namespace {
 
+constexpr int64_t kAfterGraceMs = 500;
+
 void Page(State& s, std::string after) {
   hub::ListSessions call;
-  call.broker = s.broker;
+  call.broker = s.clearing.at;
   call.after = std::move(after);
   s.clearing.after = call.after;
-  Ask(s, std::move(call), PendingListSessions{});
+  Ask(s, std::move(call), PendingListSessions{s.clearing.run});
 }
 
-void Run(State& s) {
-  s.clearing.started = s.clearing.running = true;
-  s.clearing.wanted = false;
-  s.clearing.ended = 0;
+void Run(State& s, hub::BrokerName broker) {
+  ClearingState& c = s.clearing;
+  c.at = std::move(broker);
+  ++c.run;
+  c.failed = false;
+  c.ended = c.left = 0;
+  if (c.at == s.broker) c.wanted = false;
   Page(s, "");
 }
 
-void Arm(State& s) {
-  if (s.clearing.armed) return;
-  s.clearing.armed = true;
-  s.timers.Add(s.now.mono_ms + RetryDelay(s.clearing.tries++), TimerKind::kClearing, 0);
+void Arm(State& s, int64_t at) {
+  ClearingState& c = s.clearing;
+  if (c.armed_at > s.now.mono_ms && c.armed_at <= at) return;
+  c.armed_at = at;
+  s.timers.Add(at, TimerKind::kClearing, 0);
 }
 
-// Is nobody here who goes by this record? A session without an inbox has logged out.
+// Begins the next run, or sees to it that it begins in time.
+void Plan(State& s) {
+  ClearingState& c = s.clearing;
+  if (!c.at.empty()) return;
+  int64_t next = INT64_MAX;
+  if (!c.line.empty()) {
+    if (c.others_at <= s.now.mono_ms) return Run(s, c.line.front());
+    next = c.others_at;
+  }
+  if (c.wanted) {
+    if (c.own_at <= s.now.mono_ms) return Run(s, s.broker);
+    next = std::min(next, c.own_at);
+  }
+  if (next != INT64_MAX) Arm(s, next);
+}
+
+// Is this record of the broker being cleared, and nobody here who goes by it? A session without an
+// inbox has logged out.
 bool IsOver(State& s, const hub::SessionRecord& record) {
+  if (s.clearing.at != s.broker) return record.broker == s.clearing.at;
   if (record.broker != s.broker) return true;
   if (record.device.empty()) {
     const User* user = s.directory.FindUser(record.uid);
@@ -42,67 +68,139 @@ bool IsOver(State& s, const hub::SessionRecord& record) {
 }
 
 void End(State& s, const hub::SessionRecord& record) {
-  ++s.clearing.under_way;
+  ClearingState& c = s.clearing;
+  ++c.under_way;
+  if (record.broker != s.broker) ++c.left;
   if (record.device.empty()) {
-    return Ask(s, hub::Tail{record.uid, record.broker, 0}, PendingTail{record.uid, true});
+    return Ask(s, hub::Tail{record.uid, record.broker, 0}, PendingTail{record.uid, c.run});
   }
   hub::Logout call{record.uid, record.device, record.broker, record.session, s.now.unix_ms};
-  PendingLogout pending{call, true};
+  PendingLogout pending{call, c.run};
   Ask(s, std::move(call), std::move(pending));
 }
 
-// Behind a page whose calls are all answered: one page is under way at a time.
+void SayGone(State& s, const hub::BrokerName& broker) {
+  Log(s, LogLevel::kNotice, fmt::format("{} is cleared", broker));
+  Ask(s, hub::Gone{broker}, PendingIgnored{});
+}
+
+void OwnDone(State& s) {
+  ClearingState& c = s.clearing;
+  if (c.failed) {
+    c.wanted = true;
+  } else if (c.left == 0) {
+    for (const hub::BrokerName& name : std::exchange(c.predecessors, {})) SayGone(s, name);
+  } else if (!c.predecessors.empty() && !c.wanted) {  // looked at again when their grace is over
+    c.wanted = true;
+    c.own_at = s.now.mono_ms + s.config.offline_after_ms + kAfterGraceMs;
+    return;
+  }
+  if (c.wanted) c.own_at = s.now.mono_ms + RetryDelay(c.tries++);
+}
+
+void OtherDone(State& s, const hub::BrokerName& broker) {
+  ClearingState& c = s.clearing;
+  c.line.pop_front();
+  if (!c.failed && c.left == 0) return SayGone(s, broker);
+  c.line.push_back(broker);  // seen through again, until nothing more is found
+  if (c.failed) c.others_at = s.now.mono_ms + RetryDelay(c.tries++);
+}
+
+// Behind a page whose calls are all answered.
 void GoOn(State& s) {
   ClearingState& c = s.clearing;
   if (!c.next.empty()) return Page(s, std::exchange(c.next, {}));
-  c.running = false;
-  if (c.ended > 0) Log(s, LogLevel::kNotice, fmt::format("ended {} sessions left over", c.ended));
-  if (c.wanted) return Arm(s);
-  c.tries = 0;
+  const hub::BrokerName broker = std::exchange(c.at, {});
+  if (c.ended > 0) {
+    Log(s, LogLevel::kNotice, fmt::format("ended {} sessions left over of {}", c.ended, broker));
+  }
+  const bool failed = c.failed;
+  if (broker == s.broker) {
+    OwnDone(s);
+  } else {
+    OtherDone(s, broker);
+  }
+  if (!failed && !c.wanted) c.tries = 0;
+  Plan(s);
 }
 
 }  // namespace
 
+void Begin(State& s) {
+  s.clearing.wanted = true;
+  s.clearing.own_at = s.now.mono_ms;
+  Plan(s);
+}
+
+void Take(State& s, std::vector<hub::BrokerName> brokers) {
+  ClearingState& c = s.clearing;
+  for (hub::BrokerName& name : brokers) {
+    if (hub::keys::BrokerId(name) == s.config.broker_id) {
+      if (std::find(c.predecessors.begin(), c.predecessors.end(), name) != c.predecessors.end()) {
+        continue;
+      }
+      c.predecessors.push_back(std::move(name));
+      c.wanted = true;
+    } else if (std::find(c.line.begin(), c.line.end(), name) == c.line.end()) {
+      Log(s, LogLevel::kWarning, fmt::format("{} is dead; ending its sessions", name));
+      c.line.push_back(std::move(name));
+    }
+  }
+  Plan(s);
+}
+
 void OnHubUp(State& s) {
-  s.clearing.tries = 0;
-  if (!s.clearing.started) return Run(s);
-  if (s.clearing.armed) OnTimer(s);
+  ClearingState& c = s.clearing;
+  c.tries = 0;
+  c.own_at = c.others_at = s.now.mono_ms;
+  if (std::exchange(c.page_again, false)) return Page(s, c.after);
+  Plan(s);
 }
 
 void Want(State& s) {
-  s.clearing.wanted = true;
-  if (!s.clearing.running) Arm(s);
+  ClearingState& c = s.clearing;
+  if (!std::exchange(c.wanted, true)) c.own_at = s.now.mono_ms + RetryDelay(c.tries++);
+  Plan(s);
 }
 
-void OnList(State& s, hub::Reply& reply) {
+void OnList(State& s, const PendingListSessions& pending, hub::Reply& reply) {
+  ClearingState& c = s.clearing;
+  if (pending.run != c.run || c.at.empty()) return;
   hub::Failure failure;
   auto* list = Expect<hub::ListSessionsReply>(reply, failure);
   if (list == nullptr) {
     LogSome(s, "clearing", LogLevel::kWarning,
             fmt::format("ending of sessions left over waits: {}", failure.message));
-    return Arm(s);
+    c.page_again = true;
+    return Arm(s, s.now.mono_ms + RetryDelay(c.tries++));
   }
-  s.clearing.next = std::move(list->next);
+  c.next = std::move(list->next);
   for (const hub::SessionRecord& record : list->sessions) {
     if (IsOver(s, record)) End(s, record);
   }
-  if (s.clearing.under_way == 0) GoOn(s);
+  if (c.under_way == 0) GoOn(s);
 }
 
-void OnEnded(State& s, bool done) {
+void OnEnded(State& s, uint64_t run, bool done) {
+  ClearingState& c = s.clearing;
+  if (run != c.run || c.at.empty()) return;
   if (done) {
-    ++s.clearing.ended;
+    ++c.ended;
   } else {
-    s.clearing.wanted = true;
+    c.failed = true;
   }
-  if (--s.clearing.under_way == 0) GoOn(s);
+  if (--c.under_way == 0) GoOn(s);
 }
 
 void OnTimer(State& s) {
-  if (!s.clearing.armed) return;  // the hub came up meanwhile, and it went on then
-  s.clearing.armed = false;
-  if (s.clearing.running) return Page(s, s.clearing.after);
-  if (s.clearing.wanted) Run(s);
+  if (std::exchange(s.clearing.page_again, false)) return Page(s, s.clearing.after);
+  Plan(s);
+}
+
+void Forget(State& s) {
+  ClearingState fresh;
+  fresh.run = s.clearing.run + 1;
+  s.clearing = std::move(fresh);
 }
 
 }  // namespace nightjar::core::clearing

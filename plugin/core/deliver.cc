@@ -120,6 +120,20 @@ void ToTails(State& s, Session& session, uint64_t seq, std::string_view entry) {
   }
 }
 
+// To all devices and tails of one user. `told`: the connection that was told Accepted.
+void Give(State& s, const hub::Delivery& delivery, std::string_view entry, const EntryRef& info,
+          SessionId told) {
+  User* user = s.directory.FindUser(delivery.uid);
+  if (user == nullptr) return;
+  for (Session* session : user->sessions) {
+    if (session->replaced) continue;
+    if (session->inbox) {
+      Offer(s, *session, delivery.seq, entry, info, told != 0 && session->id == told);
+    }
+    if (session->tails != 0) ToTails(s, *session, delivery.seq, entry);
+  }
+}
+
 }  // namespace
 
 void Fresh(State& s, const FreshEntry& entry) {
@@ -128,18 +142,18 @@ void Fresh(State& s, const FreshEntry& entry) {
   auto info =
       std::make_shared<EntryInfo>(EntryInfo{entry.chat, entry.author, entry.msg_id, entry.message});
   for (const hub::Delivery& delivery : entry.deliveries) {
-    User* user = s.directory.FindUser(delivery.uid);
-    if (user == nullptr) continue;
+    if (s.directory.FindUser(delivery.uid) == nullptr) continue;
     const bool mine = !entry.author.empty() && delivery.uid == entry.author;
     std::string& bytes = mine ? own : shared;
     if (bytes.empty()) bytes = JoinEntry(mine ? entry.own : entry.shared, entry.msg_id);
-    for (Session* session : user->sessions) {
-      if (session->replaced) continue;
-      if (session->inbox) {
-        Offer(s, *session, delivery.seq, bytes, info, mine && session->id == entry.told);
-      }
-      if (session->tails != 0) ToTails(s, *session, delivery.seq, bytes);
-    }
+    Give(s, delivery, bytes, info, mine ? entry.told : 0);
+  }
+}
+
+void OnRelayed(State& s, const hub::RelayedEntry& relayed) {
+  const EntryRef info = ReadEntryInfo(relayed.entry);
+  for (const hub::Delivery& delivery : relayed.deliveries) {
+    Give(s, delivery, relayed.entry, info, 0);
   }
 }
 

@@ -12,6 +12,10 @@ namespace nightjar::core::deliver {
 // Entries that a call put into inboxes of users here.
 void Fresh(State& s, const FreshEntry& entry);
 
+// The same, by another broker's call: relays and replies come over two lines, and each may be ahead
+// of the other.
+void OnRelayed(State& s, const hub::RelayedEntry& relayed);
+
 // Sends what is there and fits: reads the inbox unless that is under way already.
 void CatchUp(State& s, Session& session);
 // False: entries that should be there are gone, and the device has to log in again.

@@ -11,49 +11,33 @@
 #include "plugin/core/admit.h"
 #include "plugin/core/clearing.h"
 #include "plugin/core/deliver.h"
+#include "plugin/core/drain.h"
 #include "plugin/core/fan_out.h"
 #include "plugin/core/login.h"
+#include "plugin/core/membership.h"
 #include "plugin/core/presence.h"
 #include "plugin/core/receipts.h"
+#include "plugin/core/relay.h"
+#include "plugin/core/replies.h"
 #include "plugin/core/requests.h"
 #include "plugin/core/send.h"
 #include "plugin/core/state.h"
 #include "plugin/core/sweep.h"
 #include "plugin/core/tell.h"
+#include "plugin/core/watch.h"
 
 namespace nightjar::core {
 
 State::State(Config c, std::shared_ptr<const KeySet> k)
     : config(std::move(c)),
-      broker(fmt::format("{}#{}", config.broker_id, config.incarnation)),
+      incarnation(config.incarnation),
+      broker(fmt::format("{}#{}", config.broker_id, incarnation)),
       reply_topic("svc/reply/" + config.broker_id),
       keys(std::move(k)),
       chats(config.chat_cache) {}
 State::~State() = default;
 
 namespace {
-
-// ---- sequences of stages ----------------------------------------------------------------------
-
-void Spread(State& s, const FreshEntry& entry) {
-  deliver::Fresh(s, entry);
-  if (entry.task) fan_out::Poke(s, entry.chat);
-  if (entry.look_all) {
-    fan_out::Suspect(s);
-    sweep::All(s);
-  }
-}
-
-void Act(State& s, SessionId id, const receipts::Outcome& outcome) {
-  Session* session = s.directory.Find(id);
-  if (session == nullptr || !session->inbox) return;
-  if (outcome.login) return login::Again(s, *session);
-  if (outcome.rewind) {
-    deliver::Rewind(s, *session, *outcome.rewind);
-  } else if (outcome.catch_up) {
-    deliver::CatchUp(s, *session);
-  }
-}
 
 void CloseInbox(State& s, Session& session) {
   if (session.inbox) presence::DeviceGoes(s, session);
@@ -75,7 +59,7 @@ void OnSend(State& s, Session& session, std::string_view payload) {
     v1::Ack ack;
     ack.set_seq(send->ack());
     ack.set_epoch(send->epoch());
-    Act(s, session.id, receipts::OnAck(s, session, ack));
+    replies::Act(s, session.id, receipts::OnAck(s, session, ack));
   }
   if (const Status valid = ValidateSend(*send); !valid.ok()) {
     return TellRejected(s, session, send->client_msg_id(), "", valid.code(), valid.message(), 0);
@@ -90,7 +74,7 @@ void OnSend(State& s, Session& session, std::string_view payload) {
 void OnAck(State& s, Session& session, std::string_view payload) {
   const Result<v1::Ack> ack = DecodeAck(payload);
   if (!ack.ok()) return TellBadFrame(s, session, ack.status().message());
-  Act(s, session.id, receipts::OnAck(s, session, *ack));
+  replies::Act(s, session.id, receipts::OnAck(s, session, *ack));
 }
 
 void OnRequest(State& s, Session& session, std::string_view payload) {
@@ -121,6 +105,10 @@ void OnService(State& s, std::string_view topic, std::string_view payload) {
 // ---- events -----------------------------------------------------------------------------------
 
 void On(State& s, const ConnectAsked& event) {
+  if (!s.membership.registered || s.drain.on) {
+    s.out->verdict = Verdict::kLater;
+    return;
+  }
   Session* session = admit::Connect(s, event);
   s.out->verdict = session != nullptr ? Verdict::kAllow : Verdict::kDeny;
   if (session == nullptr) return;
@@ -147,7 +135,7 @@ void On(State& s, const SubscribeAsked& event) {
       presence::TailOn(s, *session, topic.encoding, event.qos);
       break;
     case TopicKind::kPresence:
-      if (!presence::Watch(s, *session, topic, event.qos)) s.out->verdict = Verdict::kDeny;
+      if (!watch::On(s, *session, topic, event.qos)) s.out->verdict = Verdict::kDeny;
       break;
     default:
       break;  // a service's
@@ -166,7 +154,7 @@ void On(State& s, const Unsubscribed& event) {
       presence::TailOff(s, *session, topic.encoding);
       break;
     case TopicKind::kPresence:
-      presence::Unwatch(s, *session, topic);
+      watch::Off(s, *session, topic);
       break;
     default:
       break;
@@ -207,6 +195,7 @@ void On(State& s, const Disconnected& event) {
   Session* session = s.directory.Find(event.session);
   if (session == nullptr) return;
   CloseInbox(s, *session);
+  watch::Forget(s, *session);
   presence::Forget(s, *session);
   admit::Forget(s, *session);
   Log(s, LogLevel::kDebug, fmt::format("{}: disconnected", Name(*session)));
@@ -215,10 +204,13 @@ void On(State& s, const Disconnected& event) {
 
 void On(State& s, const HubUp&) {
   s.hub_up = true;
+  membership::OnHubUp(s);
   clearing::OnHubUp(s);
   fan_out::Start(s);
   fan_out::Suspect(s);
+  sweep::Start(s);
   sweep::All(s);
+  watch::All(s);
   Log(s, LogLevel::kNotice, "hub: connected");
 }
 
@@ -226,6 +218,14 @@ void On(State& s, const HubDown& event) {
   s.hub_up = false;
   Log(s, LogLevel::kWarning, fmt::format("hub: connection lost: {}", event.reason));
 }
+
+void On(State& s, const Relayed& event) { relay::OnRelayed(s, event.what); }
+
+void On(State& s, const RelayUp&) { relay::OnUp(s); }
+
+void On(State& s, const Drain&) { drain::Start(s); }
+
+void On(State& s, HubReplied& event) { replies::On(s, event); }
 
 void On(State& s, const Stopping&) {
   if (std::exchange(s.stopping, true)) return;
@@ -251,7 +251,7 @@ void OnTimer(State& s, const Timer& timer) {
     case TimerKind::kPresence:
       return presence::OnPresenceTimer(s, timer.uid);
     case TimerKind::kWatched:
-      return presence::OnWatchedTimer(s, timer.key, timer.uid);
+      return watch::OnTimer(s, timer.uid);
     case TimerKind::kTail:
       if (!presence::OnTailTimer(s, timer.uid)) clearing::Want(s);
       return;
@@ -269,6 +269,16 @@ void OnTimer(State& s, const Timer& timer) {
       return sweep::OnTimer(s);
     case TimerKind::kClearing:
       return clearing::OnTimer(s);
+    case TimerKind::kBeat:
+      return membership::OnTimer(s);
+    case TimerKind::kLogins:
+      return login::OnLineTimer(s);
+    case TimerKind::kRoutes:
+      return sweep::OnRoutesTimer(s);
+    case TimerKind::kWatches:
+      return watch::OnAllTimer(s);
+    case TimerKind::kDrain:
+      return drain::OnTimer(s);
   }
 }
 
@@ -276,81 +286,6 @@ void On(State& s, const Tick&) {
   Timer timer;
   while (s.timers.Pop(s.now.mono_ms, timer)) OnTimer(s, timer);
   admit::CloseExpired(s);
-}
-
-// ---- replies ----------------------------------------------------------------------------------
-
-struct OnReply {
-  State& s;
-  hub::Reply& reply;
-
-  void operator()(PendingSend& pending) const {
-    send::Outcome outcome = send::OnReply(s, pending, reply);
-    outcome.entry.look_all |= outcome.look_all;
-    Spread(s, outcome.entry);
-    if (!outcome.look.empty()) sweep::Some(s, outcome.look);
-  }
-  void operator()(PendingLogin& pending) const {
-    const login::Outcome outcome = login::OnReply(s, pending, reply);
-    if (outcome.replaced != nullptr) login::Replace(s, *outcome.replaced);
-    if (outcome.session == nullptr) return;
-    presence::DeviceUp(s, *outcome.session, outcome.online);
-    deliver::CatchUp(s, *outcome.session);
-  }
-  void operator()(PendingLogout& pending) const {
-    const auto* done = std::get_if<hub::LogoutReply>(&reply);
-    if (done != nullptr) presence::DeviceDown(s, pending.call, *done);
-    Ended(pending.clearing, done != nullptr);
-  }
-  void operator()(PendingTail& pending) const {
-    const bool done = std::holds_alternative<hub::Done>(reply);
-    Ended(pending.clearing, pending.clearing ? done : presence::OnTail(s, pending.uid, done));
-  }
-  void Ended(bool clearing, bool done) const {
-    if (clearing) {
-      clearing::OnEnded(s, done);
-    } else if (!done) {
-      clearing::Want(s);
-    }
-  }
-  void operator()(PendingRead& pending) const {
-    if (!deliver::OnRead(s, pending, reply)) {
-      login::Again(s, *s.directory.Find(pending.session));
-    }
-  }
-  void operator()(PendingReadAcked& pending) const {
-    Act(s, pending.session, receipts::OnReadAcked(s, pending, reply));
-  }
-  void operator()(PendingAck& pending) const {
-    Act(s, pending.session, receipts::OnAckReply(s, pending, reply));
-  }
-  void operator()(PendingHeads& pending) const {
-    for (const sweep::Finding& finding : sweep::OnHeads(s, pending, reply)) {
-      Session& session = *s.directory.Find(finding.session);
-      if (finding.anew) {
-        login::Again(s, session);
-      } else {
-        deliver::SawHead(s, session, finding.head);
-      }
-    }
-  }
-  void operator()(PendingSetPresence& pending) const { presence::OnSet(s, pending, reply); }
-  void operator()(PendingWatched& pending) const { presence::OnWatched(s, pending, reply); }
-  void operator()(PendingRequest& pending) const {
-    Spread(s, requests::OnReply(s, pending, reply));
-  }
-  void operator()(PendingLease&) const { fan_out::OnLease(s, reply); }
-  void operator()(PendingTasks& pending) const { fan_out::OnTasks(s, pending, reply); }
-  void operator()(PendingTaskMembers& pending) const { fan_out::OnMembers(s, pending, reply); }
-  void operator()(PendingAppend& pending) const { Spread(s, fan_out::OnAppend(s, pending, reply)); }
-  void operator()(PendingTrim& pending) const { fan_out::OnTrim(s, pending, reply); }
-  void operator()(PendingListSessions&) const { clearing::OnList(s, reply); }
-  void operator()(PendingIgnored&) const {}
-};
-
-void On(State& s, HubReplied& event) {
-  auto node = s.calls.extract(event.token);
-  if (!node.empty()) std::visit(OnReply{s, event.reply}, node.mapped());
 }
 
 }  // namespace
@@ -385,6 +320,10 @@ Engine::Stats Engine::stats() const {
   stats.hub_calls = state_->calls.size();
   stats.store_requests = state_->store.size();
   stats.timers = state_->timers.size();
+  stats.logins_waiting = state_->logins.waiting.size();
+  stats.brokers = state_->membership.brokers.size();
+  stats.registered = state_->membership.registered;
+  stats.draining = state_->drain.on;
   return stats;
 }
 

@@ -32,13 +32,15 @@ struct Config {
   int64_t store_give_up_ms = 2000;
   int64_t close_sequence_ms = 500;  // a sequence that ends in skipped entries is closed after this
   int64_t lease_ttl_ms = 5000;
-  int64_t beat_ms = 2000;          // how often the broker says that it lives
-  int64_t broker_ttl_ms = 8000;    // who has not said so for this long is cleared by another broker
-  uint32_t drain_per_s = 500;      // a broker that drains moves so many sessions away a second
-  int64_t drain_ms = 30'000;       // and has emptied itself after this at the latest
-  uint32_t logins_per_s = 1000;    // admitted; beyond it clients are told to come again
-  uint32_t logins_at_once = 1000;  // after a pause
-  size_t hub_calls = 50'000;       // under way; beyond it sends are refused as full
+  int64_t beat_ms = 2000;           // how often the broker says that it lives
+  int64_t broker_ttl_ms = 8000;     // who has not for so long is dead
+  int64_t route_check_ms = 30'000;  // how often each session's route and head are compared
+  uint32_t logins_at_once = 64;     // under way at the hub; the rest wait in order
+  uint32_t logins_per_s = 2000;
+  uint32_t appends_at_once = 4;  // of fan-out, under way at the hub
+  uint32_t drain_per_s = 500;    // sessions moved away; more if drain_ms would not do
+  int64_t drain_ms = 30'000;     // a drained broker has stopped by then
+  size_t hub_calls = 50'000;     // under way; beyond it sends are refused as full
   size_t store_requests = 10'000;
   size_t chat_cache = 100'000;  // chats whose membership is kept in memory
   std::string version = "0.1.0";
@@ -63,6 +65,8 @@ class Engine {
   // For status and tests.
   struct Stats {
     size_t sessions = 0, devices = 0, hub_calls = 0, store_requests = 0, timers = 0;
+    size_t logins_waiting = 0, brokers = 0;  // brokers: the living, as last heard; 0: not yet
+    bool registered = false, draining = false;
     uint64_t accepted = 0, rejected = 0, repeats = 0, delivered_frames = 0, acks = 0, resent = 0,
              closed_silent = 0, bad_frames = 0;
   };

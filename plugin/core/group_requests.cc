@@ -82,7 +82,7 @@ void Done(State& s, RequestJob& job, const hub::ChatRecord& record,
   *job.response.mutable_chat() = ToChat(record, members);
   CachedChat chat = WholeChat(job.chat, record.version, std::move(members));
   if (!exact) {
-    chat.members.clear();
+    chat.members.reset();
     chat.whole = false;
   }
   s.chats.Put(std::move(chat));

@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "plugin/core/tell.h"
 
 namespace nightjar::core::login {
 namespace {
 
-void Submit(State& s, Session& session) {
+constexpr int64_t kLineMs = 5;  // at least, between two looks at the allowance
+
+void AskLogin(State& s, Session& session) {
+  ++s.logins.under_way;
   hub::Login call;
   call.uid = *session.user->uid;
   call.device = session.device;
@@ -19,6 +25,44 @@ void Submit(State& s, Session& session) {
     call.email = session.extra->email;
   }
   Ask(s, std::move(call), PendingLogin{session.id, session.inbox->generation});
+}
+
+void Refill(State& s) {
+  LoginLine& line = s.logins;
+  const double rate = s.config.logins_per_s;
+  if (line.filled_at == INT64_MIN) line.tokens = rate;
+  const auto passed =
+      static_cast<double>(s.now.mono_ms - std::max(line.filled_at, s.now.mono_ms - 1000));
+  line.tokens = std::min(rate, line.tokens + passed * rate / 1000);
+  line.filled_at = s.now.mono_ms;
+}
+
+// As many of those that wait as may go now.
+void Pump(State& s) {
+  LoginLine& line = s.logins;
+  if (line.waiting.empty()) return;
+  Refill(s);
+  while (!line.waiting.empty() && line.under_way < s.config.logins_at_once) {
+    Session* session = s.directory.Find(line.waiting.front());
+    const bool wants =
+        session != nullptr && session->inbox && !session->inbox->live && !session->replaced;
+    if (wants && line.tokens < 1) break;
+    line.waiting.pop_front();
+    if (session != nullptr) session->login_waits = false;
+    if (!wants) continue;
+    line.tokens -= 1;
+    AskLogin(s, *session);
+  }
+  if (line.waiting.empty() || line.tokens >= 1 || std::exchange(line.armed, true)) return;
+  const double wait = (1 - line.tokens) * 1000 / std::max(s.config.logins_per_s, 1U);
+  s.timers.Add(s.now.mono_ms + std::max(kLineMs, static_cast<int64_t>(wait) + 1),
+               TimerKind::kLogins, 0);
+}
+
+void Submit(State& s, Session& session) {
+  if (std::exchange(session.login_waits, true)) return;
+  s.logins.waiting.push_back(session.id);
+  Pump(s);
 }
 
 void SendSync(State& s, Session& session, const hub::LoginReply& reply) {
@@ -71,7 +115,14 @@ void Again(State& s, Session& session) {
   Submit(s, session);
 }
 
-Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply) {
+namespace {
+
+void TryAgain(State& s, Session& session) {
+  s.timers.Add(s.now.mono_ms + RetryDelay(session.inbox->login_tries++), TimerKind::kLogin,
+               session.id);
+}
+
+Outcome Take(State& s, const PendingLogin& pending, hub::Reply& reply) {
   Session* session = s.directory.Find(pending.session);
   if (session == nullptr || !session->inbox || session->inbox->generation != pending.generation ||
       session->inbox->live) {
@@ -83,8 +134,14 @@ Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply) {
   if (known == nullptr) {
     LogSome(s, "login", LogLevel::kWarning,
             fmt::format("{}: login: {}", Name(*session), failure.message));
-    s.timers.Add(s.now.mono_ms + RetryDelay(in.login_tries++), TimerKind::kLogin, session->id);
+    TryAgain(s, *session);
     return {};
+  }
+  if (known->cleared) {
+    TryAgain(s, *session);
+    Outcome fenced;
+    fenced.fenced = true;
+    return fenced;
   }
   in.live = true;
   in.epoch = known->epoch;
@@ -96,11 +153,25 @@ Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply) {
     session->extra->email.clear();
   }
   SendSync(s, *session, *known);
-  Outcome outcome{session, known->online, nullptr};
+  Outcome outcome{session, known->online, nullptr, false};
   if (known->previous_broker == s.broker && known->previous_session != session->id) {
     outcome.replaced = s.directory.Find(known->previous_session);
   }
   return outcome;
+}
+
+}  // namespace
+
+Outcome OnReply(State& s, const PendingLogin& pending, hub::Reply& reply) {
+  --s.logins.under_way;
+  const Outcome outcome = Take(s, pending, reply);
+  Pump(s);
+  return outcome;
+}
+
+void OnLineTimer(State& s) {
+  s.logins.armed = false;
+  Pump(s);
 }
 
 void OnTimer(State& s, SessionId id) {
@@ -114,7 +185,18 @@ void Shut(State& s, Session& session) {
   session.inbox.reset();
   hub::Logout call{*session.user->uid, session.device, s.broker, session.id, s.now.unix_ms};
   PendingLogout pending{call};
+  ++s.logouts;
   Ask(s, std::move(call), std::move(pending));
+}
+
+void Drop(State& s, Session& session) {
+  if (!session.replaced) {
+    TellNotice(s, session, v1::Notice::SHUTTING_DOWN, "the broker begins anew");
+    session.replaced = true;
+  }
+  session.inbox.reset();
+  session.login_waits = false;
+  Close(s, session);
 }
 
 void Replace(State& s, Session& session) {

@@ -19,13 +19,14 @@ struct PendingLogin {
   SessionId session = 0;
   uint32_t generation = 0;
 };
+// `run`: of the clearing stage, which asked for it; 0: it did not.
 struct PendingLogout {
   hub::Logout call;
-  bool clearing = false;  // asked for by that stage
+  uint64_t run = 0;
 };
 struct PendingTail {
   std::string uid;
-  bool clearing = false;
+  uint64_t run = 0;
 };
 struct PendingRead {
   SessionId session = 0;
@@ -55,17 +56,25 @@ struct PendingHeads {
 struct PendingSetPresence {
   hub::SetPresence call;
   uint32_t tries = 0;
+  uint64_t relays = 0;   // State::presence_relays when it was asked
+  uint64_t run = 0;      // of the clearing stage
 };
-struct PendingWatched {  // the present state for a new subscriber
-  SessionId session = 0;
-  std::string uid;
-  Encoding encoding = Encoding::kProtobuf;
-  int qos = 0;
+struct PendingWatch {  // users watched here
+  std::vector<std::string> uids;
+  uint64_t relays = 0;
+  bool all = false;  // part of telling all of them again
 };
+struct PendingBeat {
+  hub::BrokerName broker;
+  int64_t asked_at = 0;
+};
+struct PendingGone {};
 struct PendingRequest {
   std::unique_ptr<RequestJob> job;
 };
-struct PendingLease {};
+struct PendingLease {
+  std::vector<uint32_t> partitions;
+};
 struct PendingTasks {
   std::vector<uint32_t> partitions;
 };
@@ -82,13 +91,15 @@ struct PendingTrim {
   uint32_t partition = 0;
   uint64_t run = 0;
 };
-struct PendingListSessions {};
+struct PendingListSessions {
+  uint64_t run = 0;
+};
 struct PendingIgnored {};
 
-using Pending =
-    std::variant<PendingSend, PendingLogin, PendingLogout, PendingTail, PendingRead,
-                 PendingReadAcked, PendingAck, PendingHeads, PendingSetPresence, PendingWatched,
-                 PendingRequest, PendingLease, PendingTasks, PendingTaskMembers, PendingAppend,
-                 PendingTrim, PendingListSessions, PendingIgnored>;
+using Pending = std::variant<PendingSend, PendingLogin, PendingLogout, PendingTail, PendingRead,
+                             PendingReadAcked, PendingAck, PendingHeads, PendingSetPresence,
+                             PendingWatch, PendingBeat, PendingGone, PendingRequest, PendingLease,
+                             PendingTasks, PendingTaskMembers, PendingAppend, PendingTrim,
+                             PendingListSessions, PendingIgnored>;
 
 }  // namespace nightjar::core

@@ -1,6 +1,6 @@
-// Stage: who is online, as others see it, and who wants to see. Online after a steady while,
-// offline after a grace; the hub has the last word in both, for it knows the other brokers' routes.
-// Also tails' registration, which is no presence.
+// Stage: who is online, as others see it. Online after a steady while, offline after a grace; the
+// hub has the last word in both, for it knows the other brokers' routes. Also tails' registration,
+// which is no presence.
 #pragma once
 
 #include "plugin/core/state.h"
@@ -17,13 +17,12 @@ void DeviceGoes(State& s, const Session& session);
 void DeviceDown(State& s, const hub::Logout& call, const hub::LogoutReply& reply);
 // A grace is over, or a try to publish is to be repeated; `who` is a key of State::presence.
 void OnPresenceTimer(State& s, const std::string& who);
-void OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply);
+// Likewise, of a dead broker's device: offline at once, by a call of the clearing stage's run.
+// False: nothing to publish.
+bool SetOffline(State& s, const PendingLogout& pending, const hub::LogoutReply& reply);
+// What watchers should have been shown: valid as long as the reply; or nothing.
+const hub::PresenceState* OnSet(State& s, PendingSetPresence& pending, hub::Reply& reply);
 
-// Somebody subscribes to a user's presence. False: too many.
-bool Watch(State& s, Session& session, const Topic& topic, int qos);
-void Unwatch(State& s, Session& session, const Topic& topic);
-void OnWatched(State& s, const PendingWatched& pending, hub::Reply& reply);
-void OnWatchedTimer(State& s, SessionId id, const std::string& watch);
 // The session is over.
 void Forget(State& s, Session& session);
 
@@ -33,5 +32,7 @@ void TailOff(State& s, Session& session, Encoding encoding);
 // nobody is here any more.
 [[nodiscard]] bool OnTail(State& s, const std::string& uid, bool done);
 [[nodiscard]] bool OnTailTimer(State& s, const std::string& uid);
+// This broker's life is over: what it would still have said is another's to say.
+void Clear(State& s);
 
 }  // namespace nightjar::core::presence

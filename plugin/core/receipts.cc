@@ -43,7 +43,10 @@ void Submit(State& s, Session& session) {
   call.epoch = in.epoch;
   call.seq = in.ack.seq;
   call.now_ms = s.now.unix_ms;
-  for (const MarkWork& mark : in.ack.marks) call.marks.push_back({mark.chat, mark.msg_id});
+  call.broker = s.broker;
+  for (const MarkWork& mark : in.ack.marks) {
+    call.marks.push_back({mark.chat, mark.msg_id, mark.authors});
+  }
   PendingAck pending{session.id, in.generation, call.uid, call.seq, std::move(in.ack.marks)};
   in.ack = {};
   Ask(s, std::move(call), std::move(pending));
@@ -115,7 +118,7 @@ void SendDelivered(State& s, User& user) {
 
 // `reader` has everything of the chat up to the mark; the author should see it.
 void TellAuthor(State& s, const std::string& author, const std::string& reader,
-                const MarkWork& mark) {
+                const std::string& chat_id, MsgId msg_id) {
   User* user = s.directory.FindUser(author);
   if (user == nullptr || author == reader) return;
   if (std::none_of(user->sessions.begin(), user->sessions.end(),
@@ -126,12 +129,12 @@ void TellAuthor(State& s, const std::string& author, const std::string& reader,
   if (!waiting) user->delivered = std::make_unique<DeliveredWork>();
   auto& chats = user->delivered->chats;
   auto chat = std::find_if(chats.begin(), chats.end(),
-                           [&](const auto& known) { return known.chat == mark.chat; });
-  if (chat == chats.end()) chat = chats.insert(chat, {mark.chat, {}});
+                           [&](const auto& known) { return known.chat == chat_id; });
+  if (chat == chats.end()) chat = chats.insert(chat, {chat_id, {}});
   auto told = std::find_if(chat->marks.begin(), chat->marks.end(),
                            [&](const auto& known) { return known.first == reader; });
   if (told == chat->marks.end()) told = chat->marks.insert(told, {reader, 0});
-  told->second = std::max(told->second, mark.msg_id);
+  told->second = std::max(told->second, msg_id);
   if (waiting) return;
   if (s.now.mono_ms - user->delivered_at >= kGatherMs) {
     SendDelivered(s, *user);
@@ -222,7 +225,9 @@ Outcome OnAckReply(State& s, PendingAck& pending, hub::Reply& reply) {
   for (const hub::AckReply::Moved& moved : done->moved) {
     if (!moved.tell || moved.mark >= pending.marks.size()) continue;
     const MarkWork& mark = pending.marks[moved.mark];
-    for (const std::string& author : mark.authors) TellAuthor(s, author, pending.uid, mark);
+    for (const std::string& author : mark.authors) {
+      TellAuthor(s, author, pending.uid, mark.chat, mark.msg_id);
+    }
   }
   if (session == nullptr) return {};
   session->inbox->ack_busy = false;
@@ -230,6 +235,10 @@ Outcome OnAckReply(State& s, PendingAck& pending, hub::Reply& reply) {
     return Outcome{.catch_up = false, .rewind = {}, .login = true};
   if (session->inbox->ack.seq != 0) Submit(s, *session);
   return {};
+}
+
+void OnRelayed(State& s, const hub::RelayedMark& mark) {
+  TellAuthor(s, mark.author, mark.uid, mark.chat, mark.msg_id);
 }
 
 void OnAckTimer(State& s, SessionId id) {

@@ -22,6 +22,9 @@ Outcome OnAckReply(State& s, PendingAck& pending, hub::Reply& reply);
 // The device is going: hands over what it has acknowledged, before its logout.
 void Flush(State& s, Session& session);
 
+// Somebody on another broker has acknowledged what an author here wrote.
+void OnRelayed(State& s, const hub::RelayedMark& mark);
+
 // A failed acknowledgement is tried again.
 void OnAckTimer(State& s, SessionId id);
 

@@ -164,6 +164,7 @@ void Start(State& s, Session& session, const v1::Send& send) {
     }
   }
   FillTemplates(job, send);
+  ++session.sends;
   SubmitInOrder(s, session, std::move(job));
 }
 
@@ -173,7 +174,11 @@ Outcome OnReply(State& s, PendingSend& pending, hub::Reply& reply) {
   Outcome outcome;
   hub::Failure failure;
   auto* done = Expect<hub::SendReply>(reply, failure);
+  const auto answered = [&] {
+    if (session != nullptr) --session->sends;
+  };
   if (done == nullptr) {
+    answered();
     const bool full = failure.kind == hub::Failure::Kind::kFull;
     Reject(s, session, job, full ? Code::kResourceExhausted : Code::kUnavailable,
            full ? "no room at the moment" : "not possible at the moment", kRetryMs);
@@ -196,6 +201,7 @@ Outcome OnReply(State& s, PendingSend& pending, hub::Reply& reply) {
       return outcome;
     }
   }
+  answered();
   TellOutcome(s, session, job, *done);
   if (done->outcome == Kind::kRepeat) {
     // The first try's reply may have been lost, and with it the news for who is connected here.

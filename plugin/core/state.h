@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -36,7 +37,8 @@ struct FreshEntry {
   bool look_all = false;  // entries may be there that no reply told of: compare heads
 };
 
-// One partition's fan-out.
+// One partition's fan-out. The first `batch` tasks of `queue` have one chat and the same
+// recipients; they are under way together, to the members from `next` on.
 struct FanOutPartition {
   struct Task {
     uint64_t position = 0;
@@ -53,12 +55,19 @@ struct FanOutPartition {
   std::deque<Task> queue;
   // Members of the chat at hand. Good for every task of it in `queue`: those were accepted before
   // the members were asked for, and intervals tell who was one when.
-  CachedChat members;
+  std::string chat;
+  std::shared_ptr<const std::vector<hub::Member>> members;
+  size_t batch = 0, next = 0;
+  size_t users = 0;    // an Append of this batch
+  bool ready = false;  // stands in FanOutState::ready
 };
 
 struct FanOutState {
   std::vector<FanOutPartition> partitions;
-  bool leasing = false;
+  std::vector<bool> mine;      // what falls to this broker; empty: the living are not known yet
+  std::deque<uint32_t> ready;  // partitions with an Append to be put, in turn
+  size_t under_way = 0;        // Appends
+  bool leasing = false, lease_again = false;
   bool started = false;
   int64_t asked_at = 0, renewed_at = 0;
   int64_t poll_fast_until = 0;  // tasks may exist: look every second
@@ -67,20 +76,57 @@ struct FanOutState {
 
 // Heads compared for all devices, in paced batches, after replies may have been lost.
 struct SweepState {
+  bool started = false;  // the route check's timer runs
   bool running = false;
   bool again = false;           // something was lost while it ran
   std::vector<SessionId> line;  // still to be asked about
 };
 
 struct ClearingState {
-  bool started = false;     // there was a first run
-  bool running = false;     // a page is asked for, or what it named is being ended
-  bool wanted = false;      // something was not ended: list again, after this run if one is on
-  bool armed = false;       // a timer is to go on
-  uint32_t tries = 0;       // without success
-  size_t under_way = 0;     // calls of this page without reply
-  size_t ended = 0;         // by this run
-  std::string after, next;  // of the page at hand, and of the one behind it
+  std::deque<hub::BrokerName> line;           // dead brokers; claimed by this one
+  std::vector<hub::BrokerName> predecessors;  // of this broker, to be said Gone of
+  bool wanted = false;                        // own id: something is left over
+  int64_t own_at = 0, others_at = 0;          // not before
+  int64_t armed_at = INT64_MIN;               // a timer is set for then
+  uint32_t tries = 0;                         // without success
+  // The run at hand, through all pages of one broker's records.
+  hub::BrokerName at;       // empty: none
+  uint64_t run = 0;         // grows with each
+  bool page_again = false;  // the page is to be asked for again
+  bool failed = false;
+  size_t under_way = 0;        // calls of this page without reply
+  size_t ended = 0, left = 0;  // ended by this run; records of dead lives that it found
+  std::string after, next;     // of the page at hand, and of the one behind it
+};
+
+// This broker among the living.
+struct MembershipState {
+  bool registered = true;  // at start the shell has claimed the id already
+  bool first = true;       // not confirmed yet in this life
+  bool started = false;    // timers run
+  bool over = false;       // no beats any more: it has left, or cannot go on
+  bool asking = false, again = false;
+  int64_t good_since = -1, good_at = 0;  // beats have succeeded without a gap; -1: they have not
+  uint64_t epoch = 0, version = 0;
+  std::vector<hub::BrokerName> brokers;  // the living, sorted
+};
+
+// Logins in the order in which they came. A session stands there once.
+struct LoginLine {
+  std::deque<SessionId> waiting;
+  size_t under_way = 0;
+  double tokens = 0;
+  int64_t filled_at = INT64_MIN;
+  bool armed = false;
+};
+
+struct DrainState {
+  bool on = false, leaving = false, emptied = false;
+  int64_t kicks_until = 0, until = 0, stepped_at = 0;
+  double allowance = 0;
+  uint64_t steps = 0;
+  std::deque<SessionId> line;
+  std::unordered_map<SessionId, int64_t> waits;  // since its turn came, for what is under way
 };
 
 struct StoreWait {  // a request put to the persisters
@@ -99,8 +145,21 @@ struct Watcher {  // a subscription to somebody's presence
   SessionId session = 0;
   Encoding encoding = Encoding::kProtobuf;
   int qos = 0;
-  bool asking = false;  // for the present state, which comes first
   enum class Shown : uint8_t { kNothing, kOffline, kOnline } shown = Shown::kNothing;
+};
+
+// A user whose presence is watched here. The hub is told once, however many watch.
+struct Watched {
+  std::vector<Watcher> watchers;
+  bool asking = false;
+  uint64_t relayed = 0;  // State::presence_relays at the newest relayed change
+  bool online = false;   // as relayed then
+};
+
+// All that is watched, said to the hub again in batches.
+struct WatchesState {
+  bool running = false, again = false;
+  std::vector<std::string> line;
 };
 
 // A user's presence that is to be published: when a grace is over, or again after a failed try.
@@ -115,7 +174,8 @@ struct State {
   ~State();
 
   const Config config;
-  const hub::BrokerName broker;   // "<id>#<incarnation>"
+  uint64_t incarnation;           // of this life: a broker that was cleared begins another
+  hub::BrokerName broker;         // "<id>#<incarnation>"
   const std::string reply_topic;  // where persisters answer
   std::shared_ptr<const KeySet> keys;
 
@@ -130,12 +190,18 @@ struct State {
   uint64_t last_token = 0;
   std::unordered_map<uint64_t, StoreWait> store;  // by attempt
   uint64_t last_attempt = 0;
-  std::unordered_map<std::string, std::vector<Watcher>> watchers;  // by uid watched
+  std::unordered_map<std::string, Watched> watched;  // by uid
+  WatchesState watches;
+  uint64_t presence_relays = 0;                            // changes told by other brokers, counted
   std::unordered_map<std::string, PresenceWait> presence;  // by "<uid> <broker>"; the newest wins
   std::set<std::pair<int64_t, SessionId>> expiries;        // by whole second
   FanOutState fan_out;
   SweepState sweep;
   ClearingState clearing;
+  MembershipState membership;
+  LoginLine logins;
+  DrainState drain;
+  size_t logouts = 0;    // under way, of sessions of this broker
   bool hub_up = false, stopping = false;
   std::map<std::string, LogGate, std::less<>> gates;
   Engine::Stats stats;

@@ -1,6 +1,7 @@
 #include "plugin/core/sweep.h"
 
 #include <set>
+#include <utility>
 
 #include "plugin/core/tell.h"
 
@@ -13,8 +14,10 @@ constexpr int64_t kAgainMs = 1000;
 void AskHeads(State& s, PendingHeads pending) {
   if (pending.sessions.empty()) return;
   hub::Heads call;
+  call.broker = s.broker;
   for (const auto& asked : pending.sessions) {
-    call.uids.push_back(*s.directory.Find(asked.session)->user->uid);
+    const Session& session = *s.directory.Find(asked.session);
+    call.sessions.push_back({*session.user->uid, session.device, session.id});
   }
   Ask(s, std::move(call), std::move(pending));
 }
@@ -52,7 +55,6 @@ void TellTails(State& s) {
 }
 
 void Line(State& s) {
-  TellTails(s);
   s.sweep.running = true;
   s.sweep.line.clear();
   for (const auto& [id, session] : s.directory.all()) {
@@ -67,6 +69,19 @@ void All(State& s) {
     s.sweep.again = true;
     return;
   }
+  TellTails(s);
+  Line(s);
+  Step(s);
+}
+
+void Start(State& s) {
+  if (std::exchange(s.sweep.started, true)) return;
+  s.timers.Add(s.now.mono_ms + s.config.route_check_ms, TimerKind::kRoutes, 0);
+}
+
+void OnRoutesTimer(State& s) {
+  s.timers.Add(s.now.mono_ms + s.config.route_check_ms, TimerKind::kRoutes, 0);
+  if (!s.hub_up || s.sweep.running) return;
   Line(s);
   Step(s);
 }
@@ -84,7 +99,7 @@ void Some(State& s, const std::vector<std::string>& uids) {
 std::vector<Finding> OnHeads(State& s, const PendingHeads& pending, hub::Reply& reply) {
   hub::Failure failure;
   const auto* heads = Expect<hub::HeadsReply>(reply, failure);
-  if (heads == nullptr || heads->heads.size() != pending.sessions.size()) {
+  if (heads == nullptr || heads->sessions.size() != pending.sessions.size()) {
     if (!pending.sweep) {
       All(s);
     } else {  // these and the rest, after a while
@@ -99,17 +114,25 @@ std::vector<Finding> OnHeads(State& s, const PendingHeads& pending, hub::Reply& 
     const Session* session = s.directory.Find(asked.session);
     if (session == nullptr || !session->inbox) continue;
     const Inbox& in = *session->inbox;
-    if (in.generation != asked.generation) continue;
-    const uint64_t head = heads->heads[i];
-    const bool anew = heads->epoch != in.epoch || head < asked.head;
-    if (anew || head > in.head) findings.push_back({asked.session, head, anew});
+    if (in.generation != asked.generation || session->replaced) continue;
+    const hub::HeadsReply::Stand& stand = heads->sessions[i];
+    using Route = hub::HeadsReply::Route;
+    const bool elsewhere = stand.route == Route::kOther;
+    const bool anew =
+        heads->epoch != in.epoch || stand.head < asked.head || stand.route == Route::kNone;
+    if (elsewhere || anew || stand.head > in.head) {
+      findings.push_back({asked.session, stand.head, anew, elsewhere});
+    }
   }
   if (pending.sweep) Step(s);
   return findings;
 }
 
 void OnTimer(State& s) {
-  if (s.sweep.line.empty()) Line(s);
+  if (s.sweep.line.empty()) {
+    TellTails(s);
+    Line(s);
+  }
   Step(s);
 }
 

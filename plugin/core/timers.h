@@ -17,7 +17,7 @@ enum class TimerKind : uint8_t {
   kAckAgain,       // session: hand its acknowledgement over again
   kOnline,         // session: steadily connected
   kPresence,       // "<uid> <broker>": publish it
-  kWatched,        // session, watch: ask for the present state again
+  kWatched,        // uid: say again that it is watched here
   kTail,           // uid: say again whether there are tails
   kDelivered,      // uid: tell gathered marks
   kStore,          // a request to the persisters is without answer
@@ -26,6 +26,11 @@ enum class TimerKind : uint8_t {
   kTaskAgain,      // partition: a task failed
   kSweep,          // compare heads again
   kClearing,       // go on, or begin again
+  kBeat,           // say that this broker lives
+  kLogins,         // those that wait may go on
+  kRoutes,         // compare routes and heads, as a matter of course
+  kWatches,        // say again what is watched: it failed
+  kDrain,          // move some more away
 };
 
 struct Timer {

@@ -41,7 +41,8 @@ class Groups : public testing::Test {
     return uids;
   }
   uint64_t HeadOf(const std::string& uid) {
-    return std::get<hub::HeadsReply>(world.hub().Execute(hub::Heads{{uid}})).heads[0];
+    const auto& users = world.hub().state().users;
+    return users.contains(uid) ? users.at(uid).head() : 0;
   }
 
   World world;

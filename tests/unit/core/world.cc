@@ -30,25 +30,84 @@ const std::string& KeyFile() {
 
 }  // namespace
 
+World::Shared::Shared(uint32_t partitions)
+    : hub(hub::FakeHubOptions{.clock = [this] { return now.unix_ms; }, .partitions = partitions}) {}
+
 World::World(Config config)
-    : config_(std::move(config)),
-      hub_(hub::FakeHubOptions{.clock = [this] { return now_.unix_ms; },
-                               .partitions = config_.partitions}),
+    : World(std::make_shared<Shared>(config.partitions), std::move(config)) {}
+
+World::World(World& beside, const std::string& broker_id, Config config)
+    : World(beside.shared_, [&] {
+        config.broker_id = broker_id;
+        return std::move(config);
+      }()) {}
+
+World::World(std::shared_ptr<Shared> shared, Config config)
+    : shared_(std::move(shared)),
+      config_(std::move(config)),
       queue_(std::make_unique<hub::CallQueue>(
-          [this](const hub::Call& call) { return hub_.Execute(call); })),
+          [this](const hub::Call& call) { return hub().Execute(call); })),
+      relay_(std::make_unique<hub::RelayQueue>(hub(), config_.broker_id)),
       key_file_(KeyFile()) {
   auto keys = KeySet::Parse(kKeys, "");
   EXPECT_TRUE(keys.ok()) << keys.status().message();
   keys_ = std::move(keys.value());
+  shared_->worlds.push_back(this);
+  StartProcess();
+}
+
+World::~World() { std::erase(shared_->worlds, this); }
+
+std::string World::name() const {
+  return config_.broker_id + "#" + std::to_string(config_.incarnation);
+}
+
+// As the shell does: listens, claims the id, and only then is there a core.
+void World::StartProcess() {
+  relay_->Connect();
+  hub::Beat claim;
+  claim.broker = name();
+  claim.first = true;
+  hub().Execute(claim);
   engine_ = std::make_unique<Engine>(config_, keys_);
 }
 
-void World::Restart() {
+void World::Die() {
   queue_->Clear();
+  relay_->Cut();
   packets_.clear();
   kicked_.clear();
+  paused_ = true;
+}
+
+void World::Restart() {
+  Die();
+  paused_ = false;
   ++config_.incarnation;
-  engine_ = std::make_unique<Engine>(config_, keys_);
+  StartProcess();
+}
+
+void World::Wake() {
+  paused_ = false;
+  Tick();
+  RunHub();
+}
+
+bool World::RunOwn() {
+  if (paused_) return false;
+  bool any = queue_->RunOne();
+  while (auto what = relay_->Take()) {
+    any = true;
+    Handle(Relayed{std::move(*what)});
+  }
+  return any;
+}
+
+void World::RunHub() {
+  for (bool any = true; any;) {
+    any = false;
+    for (World* world : shared_->worlds) any |= world->RunOwn();
+  }
 }
 
 std::string World::Token(const std::string& uid, const Connecting& how) const {
@@ -56,7 +115,7 @@ std::string World::Token(const std::string& uid, const Connecting& how) const {
   claims.uid = uid;
   claims.device = how.pinned;
   claims.service = how.service;
-  claims.expires_ms = now_.unix_ms + how.ttl_ms;
+  claims.expires_ms = shared_->now.unix_ms + how.ttl_ms;
   auto token = SignToken(key_file_, claims);
   EXPECT_TRUE(token.ok()) << token.status().message();
   return token.value();
@@ -65,7 +124,7 @@ std::string World::Token(const std::string& uid, const Connecting& how) const {
 void World::Handle(Event event) {
   if (on_event) on_event(event);
   Actions actions;
-  engine_->Handle(std::move(event), now_, actions);
+  engine_->Handle(std::move(event), shared_->now, actions);
   verdict_ = actions.verdict;
   for (Action& action : actions.list) {
     if (on_action) on_action(action);
@@ -84,6 +143,10 @@ void World::Do(Action& action) {
     queue_->Submit(std::move(ask->call), [this, token = ask->token](hub::Reply reply) {
       Handle(HubReplied{token, std::move(reply)});
     });
+  } else if (std::holds_alternative<Emptied>(action)) {
+    emptied_ = true;
+  } else if (auto* why = std::get_if<CannotGoOn>(&action)) {
+    cannot_go_on_ = why->reason;
   } else if (auto* line = std::get_if<LogLine>(&action)) {
     log_.push_back(*line);
   }
@@ -188,26 +251,32 @@ bool World::Logged(const std::string& part) const {
   });
 }
 
+void World::Step(int64_t end) {
+  Now& now = shared_->now;
+  int64_t next = end;
+  for (const World* world : shared_->worlds) {
+    if (!world->paused_) next = std::min(next, world->engine_->NextDeadline());
+  }
+  next = std::max(next, now.mono_ms + 1);
+  now.unix_ms += next - now.mono_ms;
+  now.mono_ms = next;
+  for (World* world : shared_->worlds) {
+    if (!world->paused_) world->Tick();
+  }
+}
+
 void World::Advance(int64_t ms) {
-  const int64_t end = now_.mono_ms + ms;
+  const int64_t end = now().mono_ms + ms;
   RunHub();
-  while (now_.mono_ms < end) {
-    const int64_t next = std::clamp(engine_->NextDeadline(), now_.mono_ms + 1, end);
-    now_.unix_ms += next - now_.mono_ms;
-    now_.mono_ms = next;
-    Tick();
+  while (now().mono_ms < end) {
+    Step(end);
     RunHub();
   }
 }
 
 void World::AdvanceAlone(int64_t ms) {
-  const int64_t end = now_.mono_ms + ms;
-  while (now_.mono_ms < end) {
-    const int64_t next = std::clamp(engine_->NextDeadline(), now_.mono_ms + 1, end);
-    now_.unix_ms += next - now_.mono_ms;
-    now_.mono_ms = next;
-    Tick();
-  }
+  const int64_t end = now().mono_ms + ms;
+  while (now().mono_ms < end) Step(end);
 }
 
 v1::ServerFrame Parse(const Packet& packet) {

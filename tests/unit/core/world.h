@@ -1,5 +1,6 @@
-// A small world for tests of the core: one engine, the hub in memory, clients that are lists of
-// what they were sent, and time that moves when told. Nothing is real but the decisions.
+// A small world for tests of the core: an engine, the hub in memory, clients that are lists of what
+// they were sent, and time that moves when told. Nothing is real but the decisions. Several may
+// stand beside each other: brokers of one hub, in one time.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "nightjar/v1/hub.pb.h"
 #include "plugin/core/engine.h"
 #include "tests/fakes/fake_hub.h"
+#include "tests/fakes/relay_queue.h"
 
 namespace nightjar::core {
 
@@ -27,6 +29,9 @@ struct Packet {
 class World {
  public:
   explicit World(Config config = {});
+  // Another broker of the hub that `beside` stands on.
+  World(World& beside, const std::string& broker_id, Config config = {});
+  ~World();
 
   // ---- the broker's side
   struct Connecting {
@@ -54,6 +59,15 @@ class World {
   SessionId Device(const std::string& uid, const std::string& device);
   // The process dies and starts anew: sessions are gone, nothing was said to the hub.
   void Restart();
+  // The process dies, and nobody starts it again.
+  void Die();
+  // The process stands still: nothing reaches its engine. Wake: it gets what waited.
+  void Pause() { paused_ = true; }
+  void Wake();
+  Verdict verdict() const { return verdict_; }  // of the last event
+  bool emptied() const { return emptied_; }
+  const std::string& cannot_go_on() const { return cannot_go_on_; }
+  std::string name() const;  // as it was started
 
   // ---- client messages
   bool Send(SessionId session, const v1::Send& send);
@@ -73,38 +87,52 @@ class World {
   bool Logged(const std::string& part) const;
 
   // ---- hub and time
-  void RunHub() { queue_->Run(); }
+  // Until nothing waits, calls and relays, of all brokers.
+  void RunHub();
   hub::CallQueue& queue() { return *queue_; }
-  hub::FakeHub& hub() { return hub_; }
+  hub::RelayQueue& relay() { return *relay_; }
+  hub::FakeHub& hub() { return shared_->hub; }
   void HubUp() { Handle(core::HubUp{}); }
-  // Time passes in steps from timer to timer; the hub answers at once.
+  // Time passes for all, in steps from timer to timer; the hub answers at once.
   void Advance(int64_t ms);
-  // The same, but the hub answers nothing.
+  // The same, but the hub answers nobody.
   void AdvanceAlone(int64_t ms);
-  Now now() const { return now_; }
-  void StepWallClock(int64_t ms) { now_.unix_ms += ms; }
+  Now now() const { return shared_->now; }
+  void StepWallClock(int64_t ms) { shared_->now.unix_ms += ms; }
 
   Engine& engine() { return *engine_; }
   const Config& config() const { return config_; }
   std::string Token(const std::string& uid, const Connecting& how) const;
-  uint64_t epoch() { return hub_.state().epoch; }
+  uint64_t epoch() { return hub().state().epoch; }
 
   // If set, is told of every event and action, in order.
   std::function<void(const Event&)> on_event;
   std::function<void(const Action&)> on_action;
 
  private:
+  struct Shared {
+    explicit Shared(uint32_t partitions);
+    Now now{1'000'000, 1'790'000'000'000};
+    hub::FakeHub hub;
+    std::vector<World*> worlds;
+  };
+  World(std::shared_ptr<Shared> shared, Config config);
+  void StartProcess();
   void Do(Action& action);
+  bool RunOwn();  // false: nothing waited
+  void Step(int64_t end);
 
+  std::shared_ptr<Shared> shared_;
   Config config_;
-  Now now_{1'000'000, 1'790'000'000'000};
-  hub::FakeHub hub_;
   std::unique_ptr<hub::CallQueue> queue_;
+  std::unique_ptr<hub::RelayQueue> relay_;
   std::shared_ptr<const KeySet> keys_;
   std::string key_file_;
   std::unique_ptr<Engine> engine_;
   SessionId last_session_ = 0;
   Verdict verdict_ = Verdict::kNone;
+  bool paused_ = false, emptied_ = false;
+  std::string cannot_go_on_;
   std::map<SessionId, std::vector<Packet>> packets_;
   std::map<SessionId, bool> kicked_;
   std::vector<Packet> published_;

@@ -1,0 +1,29 @@
+// Stage: who here wants to see whose presence. The hub knows one interest a broker and user,
+// however many watch here; changes come by relay from other brokers, and by the reply to whatever
+// call of this broker made them. Each watcher is told a state once, the newest last.
+#pragma once
+
+#include "plugin/core/state.h"
+
+namespace nightjar::core::watch {
+
+// Somebody subscribes to a user's presence. False: too many.
+bool On(State& s, Session& session, const Topic& topic, int qos);
+void Off(State& s, Session& session, const Topic& topic);
+// The session is over.
+void Forget(State& s, Session& session);
+
+// Presence as a call of this broker made or found it. `relays`: State::presence_relays when it was
+// asked. What came by relay since may be newer or older: then the hub is asked once more.
+void Told(State& s, const hub::PresenceState& state, uint64_t relays);
+void OnRelayed(State& s, const hub::PresenceState& state);
+
+// All that is watched is said again, in paced batches: interests or changes may have been lost.
+void All(State& s);
+void OnWatch(State& s, const PendingWatch& pending, hub::Reply& reply);
+void OnTimer(State& s, const std::string& uid);
+void OnAllTimer(State& s);
+// This broker's life is over: nobody watches any more.
+void Clear(State& s);
+
+}  // namespace nightjar::core::watch

@@ -1,0 +1,393 @@
+// Many at once: storms of logins, big groups, fan-out shared by brokers, and a broker that empties
+// itself.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "tests/unit/core/world.h"
+
+namespace nightjar::core {
+namespace {
+
+template <typename T>
+const T* Asked(const Action& action) {
+  const auto* ask = std::get_if<AskHub>(&action);
+  return ask != nullptr ? std::get_if<T>(&ask->call) : nullptr;
+}
+
+template <typename T>
+size_t Waiting(World& world) {
+  size_t count = 0;
+  for (size_t i = 0; i < world.queue().size(); ++i) {
+    count += std::holds_alternative<T>(world.queue().Peek(i));
+  }
+  return count;
+}
+
+std::string Texts(const std::vector<v1::ServerFrame>& frames) {
+  std::string out;
+  for (const auto& frame : frames) out += frame.message().text();
+  return out;
+}
+
+std::string MakeGroup(World& world, SessionId creator, int members) {
+  v1::Request request;
+  request.set_request_id("make");
+  for (int i = 0; i < members; ++i) {
+    request.mutable_create_chat()->add_members("m" + std::to_string(i));
+  }
+  const v1::Response response = world.Ask(creator, request);
+  EXPECT_TRUE(response.has_chat()) << response.ShortDebugString();
+  return response.chat().chat_id();
+}
+
+// ---- storms -----------------------------------------------------------------------------------
+
+TEST(Storm, LoginsStandInLineAndLiveTrafficDoesNot) {
+  World world;
+  const SessionId alice = world.Device("alice", "a"), bob = world.Device("bob", "b");
+  std::vector<SessionId> storm;
+  for (int i = 0; i < 5000; ++i) {
+    storm.push_back(world.Connect("u" + std::to_string(i), "d"));
+    ASSERT_TRUE(world.Subscribe(storm.back(), "inbox/u" + std::to_string(i)));
+  }
+  EXPECT_EQ(Waiting<hub::Login>(world), 64U);
+  world.SendText(alice, 1, "bob", "now");
+  for (int i = 0; i < 65; ++i) world.queue().RunOne();
+  EXPECT_EQ(Texts(world.Take(bob)), "now") << "behind 64 logins, not behind 5,000";
+  for (int i = 0; i < 4000; ++i) {
+    world.queue().RunOne();
+    ASSERT_LE(Waiting<hub::Login>(world), 64U);
+  }
+  world.RunHub();
+  const size_t at_once = world.engine().stats().devices - world.engine().stats().logins_waiting;
+  EXPECT_LE(at_once, 2100U) << "2,000 a second";
+  world.Advance(1000);
+  EXPECT_GT(world.engine().stats().logins_waiting, 500U);
+  world.Advance(1000);
+  EXPECT_EQ(world.engine().stats().logins_waiting, 0U);
+  for (const SessionId session : storm) ASSERT_TRUE(world.Take(session).at(0).has_sync());
+}
+
+TEST(Storm, WhoGoesWhileWaitingCostsNothing) {
+  World world;
+  size_t logins = 0;
+  world.on_action = [&](const Action& action) { logins += Asked<hub::Login>(action) != nullptr; };
+  for (int i = 0; i < 500; ++i) {
+    const SessionId session = world.Connect("u" + std::to_string(i), "d");
+    world.Subscribe(session, "inbox/u" + std::to_string(i));
+    world.Subscribe(session, "inbox/u" + std::to_string(i));  // stands in line once
+    if (i >= 100) world.Disconnect(session);
+  }
+  world.Advance(1000);
+  EXPECT_LE(logins, 100U + 64U) << "the first 64 were asked twice";
+  EXPECT_EQ(world.engine().stats().logins_waiting, 0U);
+  EXPECT_EQ(world.engine().stats().devices, 100U);
+}
+
+// ---- big groups -------------------------------------------------------------------------------
+
+class BigGroup : public testing::Test {
+ protected:
+  static Config Big() {
+    Config config;
+    config.group_members = 5000;
+    return config;
+  }
+  BigGroup() {
+    for (World* world : {&b1, &b2}) {
+      world->HubUp();
+      world->Handle(RelayUp{});
+      world->on_action = [this](const Action& action) { Look(action); };
+    }
+    b1.RunHub();
+    alice = b1.Device("alice", "a");
+  }
+  void Look(const Action& action) {
+    const auto* append = Asked<hub::Append>(action);
+    if (append == nullptr) return;
+    size_t bytes = 0;
+    for (const auto& message : append->messages) bytes += message.shared.size();
+    ++appends;
+    most_messages = std::max(most_messages, append->messages.size());
+    EXPECT_LE(append->uids.size(), 64U);
+    EXPECT_LE(append->messages.size(), hub::kAppendMessages);
+    EXPECT_LE(append->uids.size() * append->messages.size(), 512U);
+    EXPECT_LE(append->uids.size() * bytes, 256U * 1024);
+  }
+  void RunLooking() {
+    for (bool any = true; any;) {
+      any = false;
+      for (World* world : {&b1, &b2}) {
+        EXPECT_LE(Waiting<hub::Append>(*world), 4U);
+        any |= world->queue().RunOne();
+        while (auto what = world->relay().Take()) world->Handle(Relayed{std::move(*what)});
+      }
+    }
+  }
+
+  World b1{Big()};
+  World b2{b1, "b2", Big()};
+  SessionId alice = 0;
+  size_t appends = 0, most_messages = 0;
+};
+
+TEST_F(BigGroup, GoesToAllInBoundedStepsAndInOrder) {
+  const std::string chat = MakeGroup(b1, alice, 4000);
+  b1.RunHub();
+  std::map<SessionId, World*> members;
+  for (int i = 0; i < 4000; i += 400) {
+    World& world = (i / 400) % 2 == 0 ? b1 : b2;
+    const SessionId session = world.Device("m" + std::to_string(i), "d");
+    world.Take(session);
+    members[session * 2 + (&world == &b2)] = &world;
+  }
+  appends = 0;
+  std::string all;
+  for (uint64_t i = 1; i <= 20; ++i) {
+    all += std::to_string(i) + ";";
+    b1.SendChat(alice, i, chat, std::to_string(i) + ";");
+  }
+  RunLooking();
+  b1.Advance(2000);
+  for (const auto& [key, world] : members) EXPECT_EQ(Texts(world->Take(key / 2)), all);
+  EXPECT_GT(most_messages, 1U);
+  EXPECT_LT(appends, 20 * 4001 / 64) << "several messages go in one step";
+  for (int i = 1; i < 4000; i += 777) {
+    EXPECT_EQ(b1.hub().state().users.at("m" + std::to_string(i)).head(), 21U);
+  }
+}
+
+TEST_F(BigGroup, LongTextsMakeSmallerSteps) {
+  const std::string chat = MakeGroup(b1, alice, 200);
+  b1.RunHub();
+  const SessionId bob = b2.Device("m7", "d");
+  b2.Ack(bob, 1);
+  b2.RunHub();
+  b2.Take(bob);
+  for (uint64_t i = 1; i <= 4; ++i) b1.SendChat(alice, i, chat, std::string(4000, 'x'));
+  RunLooking();
+  b1.Advance(1000);
+  EXPECT_EQ(Texts(b2.Take(bob)).size(), 16'000U);
+}
+
+TEST_F(BigGroup, AnothersMessageWaitsBehindAFewStepsOnly) {
+  const std::string chat = MakeGroup(b1, alice, 4000);
+  b1.RunHub();
+  const SessionId bob = b1.Device("bob", "b"), carol = b1.Device("carol", "c");
+  for (uint64_t i = 1; i <= 20; ++i) b1.SendChat(alice, i, chat, "x");
+  for (int i = 0; i < 40; ++i) {
+    b1.queue().RunOne();
+    b2.queue().RunOne();
+  }
+  b1.SendText(bob, 1, "carol", "quick");
+  const size_t ahead = b1.queue().size();
+  EXPECT_LE(ahead, 12U);
+  for (size_t i = 0; i < ahead; ++i) b1.queue().RunOne();
+  EXPECT_EQ(Texts(b1.Take(carol)), "quick");
+}
+
+TEST_F(BigGroup, WhoJoinsOrLeavesBetweenTwoMessagesGetsWhatIsTheirs) {
+  const std::string chat = MakeGroup(b1, alice, 30);
+  b1.RunHub();
+  const SessionId stays = b2.Device("m1", "d"), leaves = b2.Device("m2", "d"),
+                  joins = b2.Device("new", "d");
+  for (const SessionId session : {stays, leaves, joins}) b2.Take(session);
+  b1.SendChat(alice, 1, chat, "1");
+  b1.queue().TakeEffect();
+  v1::Request change;
+  change.set_request_id("change");
+  change.mutable_update_chat()->set_chat_id(chat);
+  change.mutable_update_chat()->add_add("new");
+  change.mutable_update_chat()->add_remove("m2");
+  b1.Request(alice, change);
+  b1.RunHub();
+  b1.SendChat(alice, 2, chat, "2");
+  b1.RunHub();
+  b1.Advance(3000);
+  EXPECT_EQ(Texts(b2.Take(stays)), "12");
+  EXPECT_EQ(Texts(b2.Take(leaves)), "1");
+  EXPECT_EQ(Texts(b2.Take(joins)), "2");
+}
+
+TEST_F(BigGroup, FailedStepsAreRepeatedWithoutDoubles) {
+  const std::string chat = MakeGroup(b1, alice, 500);
+  b1.RunHub();
+  const SessionId bob = b2.Device("m499", "d");
+  b2.Take(bob);
+  for (uint64_t i = 1; i <= 5; ++i) b1.SendChat(alice, i, chat, std::to_string(i));
+  for (int i = 0; i < 200; ++i) {
+    for (World* world : {&b1, &b2}) {
+      if (world->queue().size() == 0) continue;
+      const bool append = std::holds_alternative<hub::Append>(world->queue().Peek());
+      if (append && i % 3 == 0) {
+        world->queue().LoseNext();
+      } else if (append && i % 5 == 0) {
+        world->queue().FailNext();
+      } else {
+        world->queue().RunOne();
+      }
+    }
+  }
+  b1.Advance(20'000);
+  EXPECT_EQ(Texts(b2.Take(bob)), "12345");
+  EXPECT_EQ(b1.hub().state().users.at("m3").head(), 6U);
+}
+
+// ---- fan-out shared by brokers ----------------------------------------------------------------
+
+class Shares : public BigGroup {
+ protected:
+  // Partitions by their holder.
+  std::map<std::string, size_t> Holders() {
+    std::map<std::string, size_t> count;
+    for (uint32_t p = 0; p < 64; ++p) {
+      const auto& lease = b1.hub().state().partitions[p].leases[hub::Role::kFanOut];
+      if (lease.until >= b1.now().unix_ms) ++count[lease.owner];
+    }
+    return count;
+  }
+};
+
+TEST_F(Shares, EachPartitionHasOneHolderAndTheLivingShareThem) {
+  b1.Advance(6000);
+  auto holders = Holders();
+  EXPECT_EQ(holders["b1#1"] + holders["b2#1"], 64U);
+  EXPECT_GT(holders["b1#1"], 15U);
+  EXPECT_GT(holders["b2#1"], 15U);
+  World b3(b1, "b3", Big());
+  b3.HubUp();
+  b1.Advance(10'000);
+  holders = Holders();
+  EXPECT_EQ(holders["b1#1"] + holders["b2#1"] + holders["b3#1"], 64U);
+  EXPECT_GT(holders["b3#1"], 8U);
+}
+
+TEST_F(Shares, WhatADeadBrokerHadToDoIsDoneByAnother) {
+  const std::string chat = MakeGroup(b1, alice, 300);
+  b1.Advance(10'000);
+  const SessionId bob = b2.Device("m299", "d");
+  b2.Take(bob);
+  b1.SendChat(alice, 1, chat, "last words");
+  while (Waiting<hub::Send>(b1) > 0) b1.queue().RunOne();
+  b1.Die();
+  b2.Advance(20'000);
+  EXPECT_EQ(Texts(b2.Take(bob)), "last words");
+  EXPECT_EQ(Holders()["b2#1"], 64U);
+}
+
+// ---- draining ---------------------------------------------------------------------------------
+
+class Draining : public testing::Test {
+ protected:
+  Draining() {
+    for (World* world : {&b1, &b2}) {
+      world->HubUp();
+      world->Handle(RelayUp{});
+    }
+    b1.RunHub();
+  }
+  // Devices of a broker that has them closed: the shell ends their connections.
+  size_t EndKicked() {
+    size_t ended = 0;
+    std::erase_if(sessions, [&](SessionId session) {
+      if (!b1.Kicked(session)) return false;
+      b1.Disconnect(session);
+      ++ended;
+      return true;
+    });
+    return ended;
+  }
+  World b1;
+  World b2{b1, "b2"};
+  std::vector<SessionId> sessions;
+};
+
+TEST_F(Draining, EverybodyIsMovedAwayAtABoundedRateAndThenItIsEmpty) {
+  for (int i = 0; i < 1500; ++i) {
+    sessions.push_back(b1.Device("u" + std::to_string(i), "d"));
+    if (i % 500 == 0) b1.Advance(500);
+  }
+  b1.Advance(5000);
+  const std::vector<SessionId> all = sessions;
+  const int64_t begin = b1.now().mono_ms;
+  b1.Handle(Drain{});
+  EXPECT_EQ(b1.Connect("late", "d"), 0U);
+  EXPECT_EQ(b1.verdict(), Verdict::kLater);
+  size_t most = 0;
+  while (!b1.emptied() && b1.now().mono_ms - begin < 60'000) {
+    b1.Advance(100);
+    most = std::max(most, EndKicked());
+  }
+  EXPECT_TRUE(b1.emptied());
+  EXPECT_LE(b1.now().mono_ms - begin, 30'000);
+  EXPECT_GE(b1.now().mono_ms - begin, 3000) << "500 a second";
+  EXPECT_LE(most, 120U);
+  EXPECT_TRUE(sessions.empty());
+  for (const SessionId session : all) {
+    const auto frames = b1.Take(session);
+    ASSERT_FALSE(frames.empty());
+    ASSERT_EQ(frames.back().notice().kind(), v1::Notice::SHUTTING_DOWN);
+  }
+  EXPECT_FALSE(b1.hub().state().living.contains("b1#1"));
+  EXPECT_TRUE(b1.hub().state().dying.empty());
+  b1.Advance(10'000);
+  EXPECT_FALSE(b1.hub().state().living.contains("b1#1")) << "it does not beat any more";
+}
+
+TEST_F(Draining, WhoMovesToAnotherBrokerNeverShowsAsOffline) {
+  const SessionId eve = b2.Connect("eve", "watch");
+  b2.Subscribe(eve, "presence/alice");
+  sessions.push_back(b1.Device("alice", "a"));
+  b1.Advance(5000);
+  b2.TakePackets(eve);
+  b1.Handle(Drain{});
+  b1.Advance(500);
+  ASSERT_EQ(EndKicked(), 1U);
+  b1.Advance(3000);
+  b2.Device("alice", "a");
+  b1.Advance(20'000);
+  EXPECT_TRUE(b1.emptied());
+  EXPECT_TRUE(b2.TakePackets(eve).empty());
+}
+
+TEST_F(Draining, SendsUnderWayAreAnsweredFirst) {
+  const SessionId alice = b1.Device("alice", "a");
+  sessions.push_back(alice);
+  b1.SendText(alice, 1, "bob", "x");
+  b1.Handle(Drain{});
+  b1.AdvanceAlone(1000);
+  EXPECT_FALSE(b1.Kicked(alice));
+  b1.RunHub();
+  EXPECT_TRUE(b1.Take(alice).at(0).has_accepted());
+  b1.Advance(500);
+  EXPECT_TRUE(b1.Kicked(alice));
+}
+
+TEST_F(Draining, IsOverInTimeWhateverHappens) {
+  sessions.push_back(b1.Device("alice", "a"));
+  b1.SendText(sessions[0], 1, "bob", "x");
+  b1.Handle(Drain{});
+  b1.AdvanceAlone(31'000);  // no hub, and a connection that does not end
+  EXPECT_TRUE(b1.Kicked(sessions[0]));
+  EXPECT_TRUE(b1.emptied());
+}
+
+TEST_F(Draining, ABrokerAloneLeavesNothingBehindForItsSuccessor) {
+  b2.Die();
+  sessions.push_back(b1.Device("alice", "a"));
+  b1.Advance(5000);
+  b1.Handle(Drain{});
+  for (int i = 0; i < 20 && !b1.emptied(); ++i) {
+    b1.Advance(1000);
+    EndKicked();
+  }
+  EXPECT_TRUE(b1.emptied());
+  EXPECT_TRUE(b1.hub().mutable_state().sessions["b1"].empty());
+  EXPECT_FALSE(b1.hub().state().users.at("alice").online);
+}
+
+}  // namespace
+}  // namespace nightjar::core
