@@ -26,6 +26,10 @@ Now Broker::now() const { return world_.BrokerNow(index_); }
 void Broker::Start() {
   if (alive()) return;
   config_.incarnation = ++life_;
+  hub::Beat claim;  // as the shell does before there is a core
+  claim.broker = name();
+  claim.first = true;
+  (void)world_.Execute(claim, name());
   last_session_ = 0;
   engine_ = std::make_unique<core::Engine>(config_, world_.keys());
   world_.trace().Note(world_.time(), "start", life_);
@@ -133,6 +137,8 @@ void Broker::Act(core::Action& action) {
     KickSoon(kick->session);
   } else if (auto* all = std::get_if<core::PublishAll>(&action)) {
     world_.StoreAsked(index_, life_, all->topic, all->payload, service_ != 0);
+  } else if (auto* why = std::get_if<core::CannotGoOn>(&action)) {
+    world_.Break("engine", name() + " cannot go on: " + why->reason);
   } else if (auto* line = std::get_if<core::LogLine>(&action)) {
     world_.OnLog(*line);
     world_.Say("{} logs: {}", name(), line->text);
