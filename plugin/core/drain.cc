@@ -27,7 +27,7 @@ uint64_t Mix(uint64_t x) {
 void Finish(State& s, const char* how) {
   if (std::exchange(s.drain.emptied, true)) return;
   Log(s, LogLevel::kNotice, fmt::format("drained: {}", how));
-  s.out->list.emplace_back(std::in_place_type<Emptied>);
+  s.out->list.emplace_back(Emptied{});
 }
 
 // True: it is to be asked about again.

@@ -99,7 +99,7 @@ Outcome OnBeat(State& s, const PendingBeat& pending, hub::Reply& reply) {
     case hub::BeatReply::Outcome::kTaken:
       m.over = true;
       m.registered = false;
-      s.out->list.push_back(
+      s.out->list.emplace_back(
           CannotGoOn{fmt::format("another broker goes by the id {}", s.config.broker_id)});
       return outcome;
     case hub::BeatReply::Outcome::kCleared:

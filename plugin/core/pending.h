@@ -56,8 +56,8 @@ struct PendingHeads {
 struct PendingSetPresence {
   hub::SetPresence call;
   uint32_t tries = 0;
-  uint64_t relays = 0;   // State::presence_relays when it was asked
-  uint64_t run = 0;      // of the clearing stage
+  uint64_t relays = 0;  // State::presence_relays when it was asked
+  uint64_t run = 0;     // of the clearing stage
 };
 struct PendingWatch {  // users watched here
   std::vector<std::string> uids;

@@ -57,7 +57,7 @@ void AskStore(State& s, JobPtr job) {
   wait.topic = fmt::format("svc/store/{}", PartitionOf(about, s.config.partitions));
   wait.payload = ask.SerializeAsString();
   wait.job = std::move(job);
-  s.out->list.push_back(PublishAll{wait.topic, wait.payload});
+  s.out->list.emplace_back(PublishAll{wait.topic, wait.payload});
   s.store.emplace(attempt, std::move(wait));
   s.timers.Add(s.now.mono_ms + s.config.store_retry_ms, TimerKind::kStore, attempt);
 }
@@ -280,7 +280,7 @@ void OnStoreTimer(State& s, uint64_t attempt) {
   }
   if (!wait.repeated) {
     wait.repeated = true;
-    s.out->list.push_back(PublishAll{wait.topic, wait.payload});
+    s.out->list.emplace_back(PublishAll{wait.topic, wait.payload});
     s.timers.Add(s.now.mono_ms + s.config.store_give_up_ms, TimerKind::kStore, attempt);
     return;
   }

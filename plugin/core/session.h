@@ -119,10 +119,10 @@ struct Session {
   uint16_t requests = 0;     // under way
   uint16_t sends = 0;        // likewise
   bool service = false;
-  bool replaced = false;  // another connection took its client id, or the broker was cleared:
-                          // nothing is taken from it or told to it any more
-  bool login_waits = false;             // stands in the line of logins
-  bool closing = false;                 // kicked
+  bool replaced = false;     // another connection took its client id, or the broker was cleared:
+                             // nothing is taken from it or told to it any more
+  bool login_waits = false;  // stands in the line of logins
+  bool closing = false;      // kicked
   Encoding form = Encoding::kProtobuf;  // of its last packet: answers without an inbox
   uint8_t tails = 0;                    // bit 0: tail/{uid}, bit 1: json/tail/{uid}
   uint8_t tail_qos[2] = {0, 0};

@@ -201,7 +201,7 @@ struct State {
   MembershipState membership;
   LoginLine logins;
   DrainState drain;
-  size_t logouts = 0;    // under way, of sessions of this broker
+  size_t logouts = 0;  // under way, of sessions of this broker
   bool hub_up = false, stopping = false;
   std::map<std::string, LogGate, std::less<>> gates;
   Engine::Stats stats;

@@ -24,7 +24,7 @@ Route AnswerRoute(const Session& session) {
 }
 
 void Publish(State& s, SessionId session, std::string topic, std::string payload, int qos) {
-  s.out->list.push_back(PublishTo{session, std::move(topic), std::move(payload), qos});
+  s.out->list.emplace_back(PublishTo{session, std::move(topic), std::move(payload), qos});
 }
 
 void TellEncoded(State& s, Session& session, std::string payload) {
@@ -75,13 +75,13 @@ void TellRejected(State& s, Session& session, uint64_t client_msg_id, const std:
 void Close(State& s, Session& session) {
   if (session.closing) return;
   session.closing = true;
-  s.out->list.emplace_back(std::in_place_type<Kick>, session.id);
+  s.out->list.emplace_back(Kick{session.id});
 }
 
 void Ask(State& s, hub::Call call, Pending pending) {
   const uint64_t token = ++s.last_token;
   s.calls.emplace(token, std::move(pending));
-  s.out->list.push_back(AskHub{token, std::move(call)});
+  s.out->list.emplace_back(AskHub{token, std::move(call)});
 }
 
 int64_t RetryDelay(uint32_t tries) {
@@ -91,7 +91,7 @@ int64_t RetryDelay(uint32_t tries) {
 bool HubBusy(const State& s) { return s.calls.size() >= s.config.hub_calls; }
 
 void Log(State& s, LogLevel level, std::string text) {
-  s.out->list.push_back(LogLine{level, std::move(text)});
+  s.out->list.emplace_back(LogLine{level, std::move(text)});
 }
 
 void LogSome(State& s, std::string_view kind, LogLevel level, std::string text) {

@@ -159,10 +159,9 @@ void OnWatch(State& s, const PendingWatch& pending, hub::Reply& reply) {
 void OnTimer(State& s, const std::string& uid) {
   const auto it = s.watched.find(uid);
   if (it == s.watched.end()) return;
-  const bool waits = std::any_of(it->second.watchers.begin(), it->second.watchers.end(),
-                                 [](const Watcher& watcher) {
-                                   return watcher.shown == Watcher::Shown::kNothing;
-                                 });
+  const bool waits =
+      std::any_of(it->second.watchers.begin(), it->second.watchers.end(),
+                  [](const Watcher& watcher) { return watcher.shown == Watcher::Shown::kNothing; });
   if (waits) Ask(s, uid, it->second);
 }
 

@@ -1,6 +1,7 @@
 // Groups: stale memberships, fan-out by tasks, chat changes.
 #include <gtest/gtest.h>
 
+#include "common/wire/codec.h"
 #include "common/wire/names.h"
 #include "tests/unit/core/world.h"
 
@@ -78,7 +79,9 @@ TEST_F(Groups, AStaleMembershipCostsASecondCallButNotTheOrder) {
   update.version = 1;
   update.add = {"dave"};
   update.received_ms = world.now().unix_ms;
-  update.change = {"", "", ""};
+  v1::ChatChange change;
+  change.mutable_chat()->set_chat_id(chat);
+  update.change = ChangeTemplate(change);
   update.broker = "elsewhere#1";
   const auto changed = world.hub().Execute(update);
   ASSERT_EQ(std::get<hub::ChangeReply>(changed).outcome, hub::ChangeReply::Outcome::kDone);
@@ -175,7 +178,7 @@ TEST_F(Groups, TheMembersAreAskedForOnceForAllTasksThatAreThere) {
     world.queue().RunOne();
   }
   for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 11U) << uid;
-  EXPECT_EQ(appended, 10);
+  EXPECT_LE(appended, 3) << "messages to the same people go together";
   EXPECT_LE(asked, 3) << "the first may be read alone, and the change of making the group";
 }
 

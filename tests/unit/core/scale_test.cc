@@ -244,7 +244,7 @@ class Shares : public BigGroup {
   std::map<std::string, size_t> Holders() {
     std::map<std::string, size_t> count;
     for (uint32_t p = 0; p < 64; ++p) {
-      const auto& lease = b1.hub().state().partitions[p].leases[hub::Role::kFanOut];
+      const auto& lease = b1.hub().mutable_state().partitions[p].leases[hub::Role::kFanOut];
       if (lease.until >= b1.now().unix_ms) ++count[lease.owner];
     }
     return count;
