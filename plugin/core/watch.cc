@@ -60,7 +60,8 @@ void Step(State& s) {
     watches.line.pop_back();
   }
   if (!pending.uids.empty()) {
-    return core::Ask(s, hub::Watch{pending.uids, s.broker, true}, std::move(pending));
+    hub::Watch call{pending.uids, s.broker, true};
+    return core::Ask(s, std::move(call), std::move(pending));
   }
   watches.running = false;
   if (std::exchange(watches.again, false)) All(s);
