@@ -302,7 +302,6 @@ struct Encoder::Visitor {
   }
 
   std::optional<Reply> operator()(const Heads& heads) {
-    if (!heads.sessions.empty() && !ValidBroker(heads.broker)) return Malformed("heads");
     c.Function("nj_heads", heads.sessions.empty()
                                ? std::string(keys::kHub)
                                : keys::Join(keys::kUser, TailOf(heads.sessions.front().uid)));

@@ -44,7 +44,7 @@ struct RelayHooks {
   std::function<void(bool up)> on_state;
   // A line for the log: why there is no relay (once until it is up again), or that something could not
   // be read (once a subscription).
-  std::function<void(const std::string& line)> on_trouble;
+  std::function<void(const std::string& line)> on_trouble = {};
 };
 
 class RedisHub final : public Hub {

@@ -14,6 +14,7 @@
 
 #include "common/hub/keys.h"
 #include "common/hub/redis/library.h"
+#include "common/hub/sync_call.h"
 
 namespace nightjar::hub {
 namespace {
@@ -145,6 +146,18 @@ std::string TestLibrary() { return LibraryText(kLibraryVersion, kTestClock); }
 std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options) {
   options.library = TestLibrary();
   return std::make_unique<RedisHub>(std::move(options));
+}
+
+bool Admit(Hub& hub, const std::vector<BrokerName>& brokers) {
+  for (const BrokerName& broker : brokers) {
+    Beat beat;
+    beat.broker = broker;
+    beat.first = true;
+    const Reply reply = CallAndWait(hub, beat);
+    const BeatReply* beaten = std::get_if<BeatReply>(&reply);
+    if (beaten == nullptr || beaten->outcome != BeatReply::Outcome::kAlive) return false;
+  }
+  return true;
 }
 
 }  // namespace nightjar::hub

@@ -52,4 +52,8 @@ std::string TestLibrary();
 // `options` with TestLibrary(). REQUIRES: the server is there.
 std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options);
 
+// Takes brokers in among the living, for tests of calls by brokers that do not beat themselves. False:
+// the hub did not do it.
+bool Admit(Hub& hub, const std::vector<BrokerName>& brokers);
+
 }  // namespace nightjar::hub

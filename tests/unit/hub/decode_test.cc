@@ -65,16 +65,21 @@ TEST(Decode, ADeliveryToNobodyIsWrong) {
       DirectSend(), std::string("*5\r\n:0\r\n$8\r\n\1\0\0\0\0\0\0\0\r\n:0\r\n:3\r\n:9\r\n", 40))));
   Append append;
   append.uids = {"a"};
-  EXPECT_TRUE(Internal(Parse(append, "*2\r\n:2\r\n:1\r\n")));
-  EXPECT_TRUE(Internal(Parse(append, "*1\r\n:1\r\n")));
+  append.messages.resize(1);
+  EXPECT_EQ(std::get<AppendReply>(Parse(append, "*1\r\n*2\r\n:1\r\n:9\r\n")).deliveries,
+            (std::vector<std::vector<Delivery>>{{{"a", 9}}}));
+  EXPECT_TRUE(Internal(Parse(append, "*1\r\n*2\r\n:2\r\n:1\r\n")));
+  EXPECT_TRUE(Internal(Parse(append, "*1\r\n*1\r\n:1\r\n")));
+  EXPECT_TRUE(Internal(Parse(append, "*0\r\n")));
 }
 
 TEST(Decode, EveryCallTakesAnyShapeWithoutACrash) {
   const std::vector<Call> calls = {Send{},  Append{},   CreateChat{}, UpdateChat{},  GetChat{},
                                    GetReceipts{}, UserChats{}, Login{}, Logout{}, Tail{},
                                    ListSessions{}, ReadInbox{}, Ack{}, Heads{}, GetDevice{},
-                                   SetPresence{}, GetPresence{}, PutPush{}, PutMute{}, Lease{},
-                                   ReadLog{}, TrimLog{}, PutDeadLetter{}, Info{}};
+                                   SetPresence{}, GetPresence{}, Watch{}, Beat{}, Gone{},
+                                   PutPush{}, PutMute{}, Lease{}, ReadLog{}, TrimLog{},
+                                   PutDeadLetter{}, Info{}};
   ASSERT_EQ(calls.size(), std::variant_size_v<Call>);
   for (const Call& call : calls) {
     for (const char* shape :
@@ -91,6 +96,24 @@ TEST(Decode, OutOfMemoryIsFull) {
   EXPECT_EQ(std::get<SendReply>(Parse(Send{}, oom)).outcome, SendReply::Outcome::kFull);
   EXPECT_EQ(std::get<ChangeReply>(Parse(CreateChat{}, oom)).outcome, ChangeReply::Outcome::kFull);
   EXPECT_EQ(std::get<Failure>(Parse(Login{}, oom)).kind, Failure::Kind::kFull);
+}
+
+TEST(Decode, AnEmptyAnswerToALoginIsACleared) {
+  const LoginReply reply = std::get<LoginReply>(Parse(Login{}, "*0\r\n"));
+  EXPECT_TRUE(reply.cleared);
+  EXPECT_EQ(reply.epoch, 0u);
+}
+
+TEST(Decode, ABeatsBrokersComeSorted) {
+  const BeatReply reply = std::get<BeatReply>(
+      Parse(Beat{}, "*7\r\n:0\r\n$1\r\n9\r\n$1\r\n3\r\n:1\r\n$3\r\nx#1\r\n$3\r\nb#1\r\n$3\r\na#1\r\n"));
+  EXPECT_EQ(reply.epoch, 9u);
+  EXPECT_EQ(reply.version, 3u);
+  EXPECT_EQ(reply.clear, std::vector<BrokerName>{"x#1"});
+  EXPECT_EQ(reply.brokers, (std::vector<BrokerName>{"a#1", "b#1"}));
+  // More to clear than there are names.
+  EXPECT_TRUE(Internal(Parse(Beat{}, "*5\r\n:0\r\n:9\r\n:3\r\n:2\r\n$3\r\nx#1\r\n")));
+  EXPECT_TRUE(Internal(Parse(Beat{}, "*2\r\n:3\r\n:9\r\n")));
 }
 
 TEST(Decode, APageOfSessionsKnowsItsNext) {

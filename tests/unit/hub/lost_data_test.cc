@@ -101,12 +101,17 @@ TEST(LostData, EveryProcessComesUpAgainWithTheNewEpoch) {
   ASSERT_TRUE(redis.ok()) << redis.error();
   Ups a_ups, b_ups;
   RedisHub a(redis.options(), a_ups.Callback()), b(redis.options(), b_ups.Callback());
+  ASSERT_TRUE(Admit(a, {"b1#1"}));
   const uint64_t epoch = Ask<LoginReply>(a, MakeLogin("alice", 1)).epoch;
   Ask<LoginReply>(b, MakeLogin("bob", 1));
   const uint64_t token = Ask<LeaseReply>(b, MakeLease("b")).tokens.at(0);
   for (uint64_t i = 1; i <= 3; ++i) Ask<SendReply>(a, MakeSend(i));
   redis.Command({"FLUSHALL"});
 
+  // The brokers are gone too: who was among them is let in again by its next beat.
+  EXPECT_TRUE(Ask<LoginReply>(a, MakeLogin("alice", 1)).cleared);
+  const Beat beat{.broker = "b1#1", .epoch = epoch, .known = 1, .clearing = {}};
+  EXPECT_EQ(Ask<BeatReply>(a, beat).brokers, std::vector<BrokerName>{"b1#1"});
   EXPECT_GT(Ask<LoginReply>(a, MakeLogin("alice", 1)).epoch, epoch);
   for (uint64_t i = 1; i <= 5; ++i) {
     EXPECT_EQ(Ask<SendReply>(a, MakeSend(i)).outcome, SendReply::Outcome::kAccepted);
@@ -130,6 +135,7 @@ TEST(LostData, ARestartEndsAllLeases) {
   TestRedis redis;
   ASSERT_TRUE(redis.ok()) << redis.error();
   RedisHub hub(redis.options());
+  ASSERT_TRUE(Admit(hub, {"b1#1"}));
   const uint64_t epoch = Ask<LoginReply>(hub, MakeLogin("alice", 1)).epoch;
   for (uint64_t i = 1; i <= 3; ++i) Ask<SendReply>(hub, MakeSend(i));
   Lease lease = MakeLease("p");
@@ -142,7 +148,8 @@ TEST(LostData, ARestartEndsAllLeases) {
   const uint64_t next = Ask<LeaseReply>(hub, lease).tokens.at(0);
   EXPECT_GT(next, token);
   EXPECT_EQ(Ask<TrimLogReply>(hub, MakeTrim(next, 2)).held, std::vector<bool>{true});
-  EXPECT_EQ(Ask<HeadsReply>(hub, Heads{{"bob"}}), (HeadsReply{epoch, {3}}));
+  EXPECT_EQ(Ask<HeadsReply>(hub, Heads{{{"bob", "phone", 1}}, "b1#1"}),
+            (HeadsReply{epoch, {{3, HeadsReply::Route::kNone}}}));
 }
 
 int Connect(const std::string& path) {
@@ -257,7 +264,7 @@ TEST(StalledLink, WhatItStillHoldsNeverRunsAfterTheRepeats) {
   options.unix_path = redis.dir() + "/relay.sock";
   options.silence_ms = 200;
   RedisHub hub(options);
-  Ask<InfoReply>(hub, Info{});
+  ASSERT_TRUE(Admit(hub, {"b1#1"}));
   relay.Hold();
   // Goes into the connection that stalls; after the silence it is repeated over another one.
   EXPECT_EQ(Ask<LoginReply>(hub, MakeLogin("alice", 7)).previous_session, 0u);
@@ -299,7 +306,8 @@ TEST(StalledLink, AStoppedServerLosesTheOldConnection) {
   size_t idle = 0;
   for (size_t at = 0; (at = clients.find("cmd=fcall", at)) != std::string::npos; ++at) ++idle;
   EXPECT_LE(idle, 1u) << clients;
-  EXPECT_EQ(Ask<HeadsReply>(hub, Heads{{"bob"}}).heads.at(0), 8u);
+  const Heads heads{{{"bob", "phone", 1}}, "b1#1"};
+  EXPECT_EQ(Ask<HeadsReply>(hub, heads).sessions.at(0).head, 8u);
 }
 
 }  // namespace

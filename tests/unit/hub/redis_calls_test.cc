@@ -19,6 +19,7 @@ class RedisCalls : public testing::Test {
     ASSERT_TRUE(redis_->ok()) << redis_->error();
     redis_->FlushAll(64, kClock);
     hub_ = MakeRedisHubForTest(redis_->options());
+    ASSERT_TRUE(Admit(*hub_, {"b1#1"}));
   }
 
   template <typename T>
@@ -78,7 +79,8 @@ TEST_F(RedisCalls, AMessageTravels) {
   ack.device = "phone";
   ack.epoch = Ask<InfoReply>(Info{}).epoch;
   ack.seq = 1;
-  ack.marks = {{DirectChatId("alice", "bob"), sent.msg_id}};
+  ack.broker = "b1#1";
+  ack.marks = {{DirectChatId("alice", "bob"), sent.msg_id, {"alice"}}};
   const AckReply acked = Ask<AckReply>(ack);
   EXPECT_EQ(acked.outcome, AckReply::Outcome::kDone);
   EXPECT_EQ(acked.acked, 1u);

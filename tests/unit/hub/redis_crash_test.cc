@@ -53,6 +53,7 @@ TEST(RedisCrash, NothingAcceptedIsLostAndEveryCallIsAnsweredOnce) {
   TestRedis redis;
   ASSERT_TRUE(redis.ok()) << redis.error();
   RedisHub hub(redis.options());
+  ASSERT_TRUE(Admit(hub, {"b1#1"}));
   CallAndWait(hub, MakeLogin("alice"));
   CallAndWait(hub, MakeLogin("bob"));
 
@@ -238,6 +239,7 @@ TEST(RedisFull, SendsAreRefusedWhileAcksAndTrimsWork) {
   TestRedis redis;
   ASSERT_TRUE(redis.ok()) << redis.error();
   RedisHub hub(redis.options());
+  ASSERT_TRUE(Admit(hub, {"b1#1"}));
   CallAndWait(hub, MakeLogin("alice"));
   CallAndWait(hub, MakeLogin("bob"));
   const MsgId id = std::get<SendReply>(CallAndWait(hub, MakeSend(1))).msg_id;
@@ -257,13 +259,17 @@ TEST(RedisFull, SendsAreRefusedWhileAcksAndTrimsWork) {
   create.broker = "b1#1";
   EXPECT_EQ(std::get<ChangeReply>(CallAndWait(hub, create)).outcome, ChangeReply::Outcome::kFull);
   EXPECT_EQ(std::get<Failure>(CallAndWait(hub, MakeLogin("carol"))).kind, Failure::Kind::kFull);
+  // A full hub does not make the brokers look dead.
+  EXPECT_TRUE(Admit(hub, {"b1#1", "b2#1"}));
+  EXPECT_TRUE(std::holds_alternative<Done>(CallAndWait(hub, Gone{"b2#1"})));
 
   Ack ack;
   ack.uid = "bob";
   ack.device = "phone";
   ack.epoch = std::get<InfoReply>(CallAndWait(hub, Info{})).epoch;
   ack.seq = 1;
-  ack.marks = {{"d:alice:bob", id}};
+  ack.broker = "b1#1";
+  ack.marks = {{"d:alice:bob", id, {"alice"}}};
   const AckReply acked = std::get<AckReply>(CallAndWait(hub, ack));
   EXPECT_EQ(acked.acked, 1u);
   EXPECT_EQ(acked.moved.size(), 1u);
