@@ -440,7 +440,7 @@ struct BeatReply {
 
 // Nothing of `broker` is left: said by who has cleared it, or by itself when it leaves. If it is
 // among the living and sessions are still recorded under its id, it becomes one to be cleared by
-// others.
+// others; and stays so if it says it again (a repeat) before anybody has claimed it.
 struct Gone {
   BrokerName broker;
 };

@@ -97,12 +97,13 @@ std::vector<BrokerName> FakeHub::Claim(const Beat& c, bool taken_in, bool judges
 }
 
 Reply FakeHub::Do(const Gone& c) {
+  const bool lived = state_.living.erase(c.broker) > 0;
+  if (lived) ++state_.living_version;
+  const auto dying = state_.dying.find(c.broker);
+  const bool unclaimed = dying != state_.dying.end() && dying->second == 0;
   state_.dying.erase(c.broker);
-  if (state_.living.erase(c.broker) > 0) {
-    ++state_.living_version;
-    if (!state_.sessions[std::string(keys::BrokerId(c.broker))].empty()) {
-      state_.dying[c.broker] = 0;
-    }
+  if ((lived || unclaimed) && !state_.sessions[std::string(keys::BrokerId(c.broker))].empty()) {
+    state_.dying[c.broker] = 0;
   }
   return Done{};
 }

@@ -24,11 +24,12 @@ local function append_messages(argv, count)
   return messages
 end
 
--- Appends messages[from] and those after it for the user of `tail`, who is the i-th of the call.
-local function append_user(tail, i, messages, from, told, now, reply)
+-- Appends the messages `due` (their numbers) for the user of `tail`, who is the i-th of the call.
+local function append_user(tail, i, messages, due, told, now, reply)
   local user = call('HMGET', K_USER .. tail, 'base', 'br', 'dv', 'tl')
   local entries, which, owed = {}, {}, nil
-  for m = from, #messages do
+  for k = 1, #due do
+    local m = due[k]
     local message = messages[m]
     local mine = message.author == i
     -- The author's copy may be left out as in inbox_push_own.
@@ -60,18 +61,23 @@ end
 local function append(keys, argv)
   local chat, told, count = argv[1], {broker = argv[2]}, tonumber(argv[3])
   local messages = append_messages(argv, count)
-  local newest_now = messages[count].id
   local now, first = now_ms(), 3 + 5 * count
   local reply = {}
   for m = 1, count do reply[m] = {} end
   for i = 1, #argv - first do
     local tail = argv[first + i]
     local newest = call('HGET', K_CHATS .. tail, chat)
-    local from = 1
-    while newest and from <= count and not id_below(newest, messages[from].id) do from = from + 1 end
-    if from <= count then
-      call('HSET', K_CHATS .. tail, chat, newest_now)
-      append_user(tail, i, messages, from, told, now, reply)
+    local due = {}
+    for m = 1, count do
+      local id = messages[m].id
+      if not newest or id_below(newest, id) then
+        newest = id
+        due[#due + 1] = m
+      end
+    end
+    if #due > 0 then
+      call('HSET', K_CHATS .. tail, chat, newest)
+      append_user(tail, i, messages, due, told, now, reply)
     end
   end
   relay_flush(told)

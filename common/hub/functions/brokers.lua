@@ -87,7 +87,7 @@ local function beat(keys, argv)
     broker_solo(id)
   end
   -- Who was not heard itself for so long cannot judge: this beat may have waited behind a pause.
-  local judges = argv[3] == '1' and lived and tonumber(call('ZSCORE', K_BROKERS, name)) >= dead_before
+  local judges = argv[3] == '1' and lived and tonumber(lived) >= dead_before
   call('ZADD', K_BROKERS, now, name)
   for i = 7, #argv do call('ZADD', K_DYING, 'XX', till, argv[i]) end
 
