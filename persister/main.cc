@@ -24,6 +24,13 @@ bool ParseAddress(const std::string& text, Address& address) {
   return error == std::errc() && rest == end && address.port != 0;
 }
 
+std::string FirstLine(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) throw CLI::ValidationError(path, "cannot be read");
+  return line;
+}
+
 int Fail(const std::string& what) {
   std::cerr << "nightjar-persister: " << what << "\n";
   return 2;
@@ -34,6 +41,7 @@ int Fail(const std::string& what) {
 int main(int argc, char** argv) {
   ProcessOptions options;
   std::string redis = "127.0.0.1:6379";
+  std::string sentinels, durability = "fsync";
   std::string store;
   std::vector<std::string> brokers;
   std::string level = "info";
@@ -46,16 +54,27 @@ int main(int argc, char** argv) {
   app.set_config("--config", "", "TOML file with any of these options; the command line wins");
   app.add_option("--id", options.id, "name of this persister, unique among them")
       ->capture_default_str();
-  app.add_option("--redis", redis, "HOST:PORT of Redis, or unix:PATH")->capture_default_str();
+  auto* redis_option = app.add_option("--redis", redis, "HOST:PORT of Redis, or unix:PATH")->capture_default_str();
   app.add_option("--redis-user", options.redis.user, "ACL user; empty: the default one");
   app.add_option("--redis-password-file", options.redis.password,
                  "file whose first line is the password")
-      ->transform([](const std::string& path) {
-        std::ifstream file(path);
-        std::string line;
-        if (!std::getline(file, line)) throw CLI::ValidationError(path, "cannot be read");
-        return line;
-      });
+      ->transform(FirstLine);
+  auto* sentinel_option = app.add_option("--redis-sentinels", sentinels,
+                                         "HOST:PORT[,HOST:PORT...] of Sentinels to ask for Redis");
+  sentinel_option->excludes(redis_option);
+  app.add_option("--redis-master", options.redis.master, "the master's name among the Sentinels")
+      ->capture_default_str();
+  app.add_option("--sentinel-password-file", options.redis.sentinel_password,
+                 "file whose first line is the Sentinels' password")
+      ->transform(FirstLine);
+  app.add_option("--durability", durability,
+                 "fsync or replica: what is read counts once replicas have it (the same as the "
+                 "brokers')")
+      ->capture_default_str();
+  app.add_option("--replicas-min", options.redis.replicas_min,
+                 "fewest replicas that must have it")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
   auto* store_option =
       app.add_option("--store", store, "rocksdb:DIR, where everything is kept; made if missing");
   app.add_option("--data", options.store_dir, "DIR, short for --store rocksdb:DIR")
@@ -93,10 +112,21 @@ int main(int argc, char** argv) {
   if (redis.starts_with("unix:")) {
     options.redis.unix_path = redis.substr(5);
   } else {
-    Address address;
-    if (!ParseAddress(redis, address)) return Fail("--redis: not HOST:PORT: " + redis);
-    options.redis.host = address.host;
-    options.redis.port = address.port;
+    const auto address = nightjar::hub::ParseRedisAddress(redis);
+    if (!address.ok()) return Fail("--redis: " + address.status().message());
+    options.redis.host = address->host;
+    options.redis.port = address->port;
+  }
+  if (!sentinels.empty()) {
+    auto addresses = nightjar::hub::ParseRedisAddresses(sentinels);
+    if (!addresses.ok()) return Fail("--redis-sentinels: " + addresses.status().message());
+    options.redis.sentinels = std::move(addresses).value();
+  }
+  const auto parsed_durability = nightjar::hub::ParseDurability(durability);
+  if (!parsed_durability.ok()) return Fail("--durability: " + parsed_durability.status().message());
+  options.redis.durability = parsed_durability.value();
+  if (const auto status = nightjar::hub::CheckDurability(options.redis); !status.ok()) {
+    return Fail("--durability: " + status.message());
   }
   if (!store.empty()) {
     if (!store.starts_with(kRocksDb)) return Fail("--store: only rocksdb:DIR is known: " + store);

@@ -225,8 +225,8 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbS
 
 int RunProcess(const ProcessOptions& options) {
   Signals signals;
-  log::Notice("starting id={} redis={}:{} store={} brokers={}", options.id, options.redis.host,
-              options.redis.port, options.store_dir, options.brokers.size());
+  log::Notice("starting id={} redis={} store={} brokers={}", options.id, hub::Where(options.redis),
+              options.store_dir, options.brokers.size());
   if (!options.brokers.empty()) {
     if (const auto token = ServiceCredentials(options.token, options.id); !token.ok()) {
       log::Error("no service token: {}", token.status().message());

@@ -41,21 +41,30 @@ Status SetRedis(Options& options, const std::string& value) {
     options.redis.unix_path = value;
     return Status::Ok();
   }
-  const size_t colon = value.rfind(':');
-  std::string host = colon == std::string::npos ? "" : value.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string::npos) {
-    host.clear();  // an IPv6 address without brackets
-  }
-  const auto port =
-      colon == std::string::npos ? std::nullopt : ParseNumber(value.substr(colon + 1));
-  if (host.empty() || !port || *port < 1 || *port > 65535) {
+  auto address = hub::ParseRedisAddress(value);
+  if (!address.ok()) {
     return Bad("plugin_opt_redis must be HOST:PORT or the path of a Unix socket, not \"" + value +
                "\"");
   }
-  options.redis.host = host;
-  options.redis.port = static_cast<int>(*port);
+  options.redis.host = address->host;
+  options.redis.port = address->port;
+  return Status::Ok();
+}
+
+Status SetSentinels(Options& options, const std::string& value) {
+  auto addresses = hub::ParseRedisAddresses(value);
+  if (!addresses.ok()) {
+    return Bad("plugin_opt_redis_sentinels must be HOST:PORT[,HOST:PORT...]: " +
+               addresses.status().message());
+  }
+  options.redis.sentinels = std::move(addresses).value();
+  return Status::Ok();
+}
+
+Status SetDurability(Options& options, const std::string& value) {
+  const auto durability = hub::ParseDurability(value);
+  if (!durability.ok()) return Bad("plugin_opt_durability: " + durability.status().message());
+  options.redis.durability = durability.value();
   return Status::Ok();
 }
 
@@ -98,6 +107,13 @@ Status SetLogLevel(Options& options, const std::string& value) {
 const std::vector<TextOption>& TextOptions() {
   static const std::vector<TextOption> kOptions = {
       {"redis", true, SetRedis},
+      {"redis_sentinels", false, SetSentinels},
+      {"redis_master", false,
+       [](Options& o, const std::string& v) {
+         o.redis.master = v;
+         return Status::Ok();
+       }},
+      {"durability", false, SetDurability},
       {"key_file", true,
        [](Options& o, const std::string& v) {
          o.key_file = v;
@@ -113,6 +129,11 @@ const std::vector<TextOption>& TextOptions() {
       {"redis_password_file", false,
        [](Options& o, const std::string& v) {
          o.redis_password_file = v;
+         return Status::Ok();
+       }},
+      {"sentinel_password_file", false,
+       [](Options& o, const std::string& v) {
+         o.sentinel_password_file = v;
          return Status::Ok();
        }},
       {"log_level", false, SetLogLevel},
@@ -176,6 +197,8 @@ Status SetOne(Options& options, const std::string& name, const std::string& valu
 const std::vector<NumberOption>& NumberOptions() {
   static const std::vector<NumberOption> kOptions = {
       NIGHTJAR_NUMBER("redis_db", 0, 1023, redis.db),
+      NIGHTJAR_NUMBER("replicas_min", 1, 100, redis.replicas_min),
+      NIGHTJAR_NUMBER("replica_wait_ms", 50, kMinute, redis.wait_ms),
       NIGHTJAR_NUMBER("partitions", 1, 16'384, redis.partitions),
       NIGHTJAR_NUMBER("journal_max", 1000, 100'000'000, redis.journal_max),
       NIGHTJAR_NUMBER("tasks_max", 1000, 100'000'000, redis.tasks_max),
@@ -217,9 +240,16 @@ Result<Options> ParseOptions(const OptionLines& lines) {
     if (const Status status = SetOne(options, name, value); !status.ok()) return status;
   }
   for (const auto& option : TextOptions()) {
-    if (option.needed && !seen.contains(std::string(option.name))) {
+    const bool by_sentinels = option.name == "redis" && seen.contains("redis_sentinels");
+    if (option.needed && !by_sentinels && !seen.contains(std::string(option.name))) {
       return Bad(fmt::format("plugin_opt_{} is missing from mosquitto.conf", option.name));
     }
+  }
+  if (seen.contains("redis") && seen.contains("redis_sentinels")) {
+    return Bad("plugin_opt_redis and plugin_opt_redis_sentinels: only one of them can be given");
+  }
+  if (const Status status = hub::CheckDurability(options.redis); !status.ok()) {
+    return Bad("plugin_opt_durability: " + status.message());
   }
   return options;
 }

@@ -25,7 +25,7 @@ struct Options {
   hub::RedisOptions redis;
   std::string key_file;
   std::string wake_socket;  // path of the broker's own Unix-socket listener
-  std::string redis_password_file;
+  std::string redis_password_file, sentinel_password_file;
   int64_t hub_start_wait_ms = 5000;
   int64_t key_check_ms = 5000;
   core::LogLevel log_level = core::LogLevel::kInfo;  // lines below it are not written

@@ -22,28 +22,32 @@ constexpr int64_t kProbeAgainMs = 200;
 constexpr int64_t kLeastJoinMs = 2000;  // Redis is there: it has just been asked
 constexpr size_t kLongestPassword = 1024;
 
-std::string Where(const hub::RedisOptions& redis) {
-  return redis.unix_path.empty() ? fmt::format("{}:{}", redis.host, redis.port) : redis.unix_path;
-}
-
 // One line with the address in it, once.
 std::string Naming(const std::string& where, const std::string& message) {
   if (message.find(where) != std::string::npos) return message;
   return fmt::format("{} (Redis at {})", message, where);
 }
 
-// The first line of the file.
-Status ReadPassword(Options& options) {
-  if (options.redis_password_file.empty()) return Status::Ok();
-  std::ifstream file(options.redis_password_file);
+// The first line of the file, if one is named.
+Status ReadPassword(std::string_view option, const std::string& path, std::string& password) {
+  if (path.empty()) return Status::Ok();
+  std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line) || line.empty() || line.size() > kLongestPassword) {
-    return {Code::kFailedPrecondition, "plugin_opt_redis_password_file " +
-                                           options.redis_password_file +
-                                           " cannot be read or has no password in its first line"};
+    return {Code::kFailedPrecondition,
+            fmt::format("plugin_opt_{} {} cannot be read or has no password in its first line",
+                        option, path)};
   }
-  options.redis.password = line;
+  password = line;
   return Status::Ok();
+}
+
+Status ReadPasswords(Options& options) {
+  const Status status = ReadPassword("redis_password_file", options.redis_password_file,
+                                     options.redis.password);
+  if (!status.ok()) return status;
+  return ReadPassword("sentinel_password_file", options.sentinel_password_file,
+                      options.redis.sentinel_password);
 }
 
 // Asks until Redis is ready or the wait is over. What waiting cannot mend is told at once.
@@ -58,7 +62,7 @@ Result<hub::ProbeResult> WaitForHub(const Options& options) {
     if (probe.ok()) return probe;
     const Status why = probe.status();
     if (why.code() != Code::kUnavailable || SystemNow().mono_ms + kProbeAgainMs > until) {
-      return Status(why.code(), Naming(Where(options.redis), why.message()));
+      return Status(why.code(), Naming(hub::Where(options.redis), why.message()));
     }
     if (!told) Log(core::LogLevel::kNotice, "waiting for Redis: " + why.message());
     told = true;
@@ -125,7 +129,7 @@ Status Join(const Options& options, const core::Config& config, HubShell& link) 
   link.Attach(std::move(owned));
   if (!arrival->Wait(std::max(options.hub_start_wait_ms, kLeastJoinMs))) {
     return {Code::kUnavailable, "no connection for calls and relay to the Redis at " +
-                                    Where(options.redis) + " within its time"};
+                                    hub::Where(options.redis) + " within its time"};
   }
   return ClaimBrokerId(
       hub, config, [](int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); });
@@ -138,7 +142,7 @@ Result<std::unique_ptr<BrokerShell>> Start(const OptionLines& lines) {
   if (!parsed.ok()) return parsed.status();
   Options& options = parsed.value();
   if (const Status status = CheckTogether(options); !status.ok()) return status;
-  if (const Status status = ReadPassword(options); !status.ok()) return status;
+  if (const Status status = ReadPasswords(options); !status.ok()) return status;
 
   KeyFile key_file(options.key_file, options.key_check_ms);
   auto keys = key_file.Load();
@@ -155,7 +159,7 @@ Result<std::unique_ptr<BrokerShell>> Start(const OptionLines& lines) {
   Log(core::LogLevel::kNotice,
       fmt::format("version {} ready: broker {}#{}, Redis {} at {}, {} partitions, epoch {}",
                   config.version, config.broker_id, config.incarnation, hub->server_version,
-                  Where(options.redis), hub->info.partitions, hub->info.epoch));
+                  hub::Where(options.redis), hub->info.partitions, hub->info.epoch));
   return shell;
 }
 

@@ -14,12 +14,15 @@ namespace nightjar::hub {
 // Threads: one owner.
 class Encoder {
  public:
-  // `epoch`: of the hub that greeted the connection.
-  Encoder(uint32_t partitions, uint64_t epoch, uint64_t journal_max, uint64_t tasks_max)
+  // `epoch`: of the hub that greeted the connection. `ids_from_ms`: what was received before counts as
+  // received then.
+  Encoder(uint32_t partitions, uint64_t epoch, uint64_t journal_max, uint64_t tasks_max,
+          int64_t ids_from_ms = 0)
       : partitions_(partitions),
         epoch_(epoch),
         journal_max_(journal_max),
-        tasks_max_(tasks_max) {}
+        tasks_max_(tasks_max),
+        ids_from_ms_(ids_from_ms) {}
 
   // Appends the command to `out`. Or the reply, if none needs to be asked for: a malformed call
   // (kInternal), a chat that cannot exist, an empty list.
@@ -29,6 +32,7 @@ class Encoder {
   struct Visitor;
   const uint32_t partitions_;
   const uint64_t epoch_, journal_max_, tasks_max_;
+  const int64_t ids_from_ms_;
   CommandWriter command_;
 };
 

@@ -1,5 +1,6 @@
 #include "common/hub/redis/greeting.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -11,11 +12,6 @@ namespace nightjar::hub {
 namespace {
 
 constexpr int kOldestMajor = 7;  // functions came with it
-
-std::string_view Text(const redisReply& reply) {
-  return reply.str == nullptr ? std::string_view() : std::string_view(reply.str, reply.len);
-}
-bool IsError(const redisReply& reply) { return reply.type == REDIS_REPLY_ERROR; }
 
 Status Unexpected(std::string_view what, const redisReply& reply) {
   const Code code = MeansAway(reply) ? Code::kUnavailable : Code::kInternal;
@@ -32,6 +28,27 @@ std::string_view InfoField(std::string_view info, std::string_view name) {
   }
   return {};
 }
+
+uint64_t InfoNumber(std::string_view info, std::string_view name) {
+  const std::string_view text = InfoField(info, name);
+  uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;  // 0 for what is missing, and for -1
+}
+
+std::string_view Name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kSound:
+      return "sound";
+    case Verdict::kBroken:
+      return "broken";
+    case Verdict::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+constexpr int64_t kSettleMs = 100;
 
 // Integers, or strings of digits, of an array reply.
 bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
@@ -52,10 +69,11 @@ bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
 
 }  // namespace
 
-Greeting::Greeting(const RedisOptions& options, LastLink last)
+Greeting::Greeting(const RedisOptions& options, LastLink last, std::string address)
     : options_(options),
       library_(options.library.empty() ? LibraryText() : options.library),
-      last_(std::move(last)) {
+      last_(std::move(last)),
+      address_(std::move(address)) {
   Skip();
 }
 
@@ -66,6 +84,8 @@ void Greeting::Skip() {
     step_ = Step::kClientId;
   }
   if (step_ == Step::kSelect && options_.db == 0) step_ = Step::kConfig;
+  if (step_ == Step::kSettle && !replicated()) step_ = Step::kVersion;
+  if (step_ == Step::kReplicated && !replicated()) step_ = Step::kDone;
 }
 
 std::string Greeting::Next() const {
@@ -77,7 +97,7 @@ std::string Greeting::Next() const {
       c.Arg(options_.password);
       break;
     case Step::kServer:
-      c.Arg("INFO").Arg("server");
+      c.Arg("INFO").Arg("server").Arg("replication");
       break;
     case Step::kKillLast:
       c.Arg("CLIENT").Arg("KILL").Arg("ID").Arg(last_.client_id);
@@ -92,6 +112,12 @@ std::string Greeting::Next() const {
       c.Arg("CONFIG").Arg("GET").Arg("maxmemory-policy").Arg("appendonly").Arg("appendfsync");
       c.Arg("no-appendfsync-on-rewrite");
       break;
+    case Step::kSettle:
+      c.Arg("WAIT").Arg(connected_).Arg(kSettleMs);
+      break;
+    case Step::kReplicas:
+      c.Arg("ROLE");
+      break;
     case Step::kVersion:
       c.Arg("FCALL_RO").Arg("nj_version").Arg("0");
       break;
@@ -103,6 +129,13 @@ std::string Greeting::Next() const {
           .Arg(kLayoutVersion)
           .Arg(uint64_t{options_.partitions})
           .Arg(last_.epoch);
+      if (replicated()) {
+        c.Arg(Name(Judge(last_.master, history_, address_, file_complete_)));
+        c.Arg(history_.id).Arg(address_);
+      }
+      break;
+    case Step::kReplicated:
+      c.Arg("WAIT").Arg(uint64_t{in_step_}).Arg(options_.wait_ms);
       break;
     case Step::kDone:
       break;
@@ -141,8 +174,15 @@ Status Greeting::Take(const redisReply& reply) {
       return {};
     case Step::kConfig:
       TakeConfig(reply);
-      step_ = Step::kVersion;
+      step_ = Step::kSettle;
+      Skip();
       return {};
+    case Step::kSettle:
+      if (error) return Unexpected("WAIT", reply);
+      step_ = Step::kReplicas;
+      return {};
+    case Step::kReplicas:
+      return TakeReplicas(reply);
     case Step::kVersion:
       return TakeVersion(reply);
     case Step::kLoad:
@@ -151,6 +191,8 @@ Status Greeting::Take(const redisReply& reply) {
       return {};
     case Step::kSetup:
       return TakeSetup(reply);
+    case Step::kReplicated:
+      return TakeReplicated(reply);
     case Step::kDone:
       break;
   }
@@ -169,8 +211,17 @@ Status Greeting::TakeServer(const redisReply& reply) {
     return {Code::kFailedPrecondition,
             "Redis " + std::string(version) + " is too old: 7.0 or newer is needed (functions)"};
   }
+  const std::string_view info = Text(reply);
+  // Of a failover that is under way or that was just made: whoever said this is the master is behind.
+  if (InfoField(info, "role") == "slave") {
+    return {Code::kUnavailable, "Redis at " + address_ + " is a replica"};
+  }
   result_.server_version = version;
-  link_.run_id = InfoField(Text(reply), "run_id");
+  link_.run_id = InfoField(info, "run_id");
+  history_ = {std::string(InfoField(info, "master_replid")),
+              std::string(InfoField(info, "master_replid2")), InfoNumber(info, "second_repl_offset"),
+              InfoNumber(info, "master_repl_offset")};
+  connected_ = InfoNumber(info, "connected_slaves");
   step_ = Step::kKillLast;
   Skip();
   return {};
@@ -205,11 +256,39 @@ void Greeting::TakeConfig(const redisReply& reply) {
     warnings.push_back(
         "Accepted would not be durable while Redis rewrites its file: "
         "no-appendfsync-on-rewrite yes (needed: no)");
+  } else {
+    file_complete_ = true;
   }
   if (settings["maxmemory-policy"] != "noeviction") {
     warnings.push_back("Redis may throw chats away when memory runs out: maxmemory-policy " +
                        settings["maxmemory-policy"] + " (needed: noeviction)");
   }
+}
+
+Status Greeting::TakeReplicas(const redisReply& reply) {
+  const auto role = ReadRole(reply);
+  if (!role) return Unexpected("ROLE", reply);
+  in_step_ = InStep(*role, FirstInStep(last_.master, history_));
+  link_.master = {address_, history_.id, role->offset, role->offset};
+  step_ = Step::kVersion;
+  if (in_step_ >= options_.replicas_min && in_step_ > 0) return {};
+  return {Code::kUnavailable,
+          "Redis at " + address_ + " has " + std::to_string(in_step_) + " replicas in step, and " +
+              std::to_string(std::max<uint32_t>(options_.replicas_min, 1)) +
+              " must have what is accepted"};
+}
+
+// What the setup wrote decides by which numbers everybody goes on: replicas have it before anybody
+// does. And whether replicas keep up at all is known before the first call waits for it.
+Status Greeting::TakeReplicated(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_INTEGER) return Unexpected("WAIT", reply);
+  if (reply.integer < static_cast<long long>(in_step_)) {
+    return {Code::kUnavailable, "only " + std::to_string(reply.integer) + " of " +
+                                    std::to_string(in_step_) + " replicas of Redis at " + address_ +
+                                    " answer"};
+  }
+  step_ = Step::kDone;
+  return {};
 }
 
 Status Greeting::TakeVersion(const redisReply& reply) {
@@ -233,8 +312,8 @@ Status Greeting::TakeVersion(const redisReply& reply) {
 }
 
 Status Greeting::TakeSetup(const redisReply& reply) {
-  uint64_t numbers[3];
-  if (!Numbers(reply, 3, numbers)) return Unexpected("nj_setup", reply);
+  uint64_t numbers[4];
+  if (!Numbers(reply, 4, numbers)) return Unexpected("nj_setup", reply);
   result_.info = {numbers[0], static_cast<uint32_t>(numbers[1]), numbers[2]};
   if (result_.info.layout != kLayoutVersion) {
     return {Code::kFailedPrecondition, "this hub has layout " +
@@ -245,7 +324,9 @@ Status Greeting::TakeSetup(const redisReply& reply) {
     return {Code::kInternal, "the key `hub` is damaged: no partitions or no epoch"};
   }
   link_.epoch = result_.info.epoch;
-  step_ = Step::kDone;
+  ids_from_ms_ = static_cast<int64_t>(numbers[3]);
+  step_ = Step::kReplicated;
+  Skip();
   return {};
 }
 

@@ -17,6 +17,7 @@
 #include "common/hub/redis/opening.h"
 #include "common/hub/redis/options.h"
 #include "common/hub/redis/redis_hub.h"
+#include "common/hub/redis/replicas.h"
 
 namespace nightjar::hub {
 
@@ -25,11 +26,13 @@ struct LastLink {
   std::string run_id;      // of the server; another after every restart
   uint64_t client_id = 0;  // the connection's, as that server numbers them; 0: not known
   uint64_t epoch = 0;      // of the hub; 0: not known
+  LastMaster master;       // with durability kReplica only
 };
 
 class Greeting final : public Opening {
  public:
-  Greeting(const RedisOptions& options, LastLink last);
+  // `address`: where this server was found. `options` must outlive this.
+  Greeting(const RedisOptions& options, LastLink last, std::string address);
 
   bool done() const override { return step_ == Step::kDone; }
   std::string Next() const override;
@@ -37,6 +40,10 @@ class Greeting final : public Opening {
   Status Take(const redisReply& reply) override;
 
   const ProbeResult& result() const { return result_; }
+  // How many replicas are in step; kReplica only. REQUIRES: done().
+  uint32_t in_step() const { return in_step_; }
+  // No message id from here on has an earlier time (ms): see nj_setup. REQUIRES: done().
+  int64_t ids_from_ms() const { return ids_from_ms_; }
   // Of this connection. REQUIRES: done().
   const LastLink& link() const { return link_; }
 
@@ -48,14 +55,20 @@ class Greeting final : public Opening {
     kClientId,
     kSelect,
     kConfig,
+    kSettle,  // replicas are asked how far they are
+    kReplicas,
     kVersion,
     kLoad,
     kSetup,
+    kReplicated,
     kDone
   };
 
   void Skip();  // steps that the options leave out
+  bool replicated() const { return options_.durability == Durability::kReplica; }
   Status TakeServer(const redisReply& reply);
+  Status TakeReplicas(const redisReply& reply);
+  Status TakeReplicated(const redisReply& reply);
   void WarnOfLast(const redisReply& reply);
   void TakeConfig(const redisReply& reply);
   Status TakeVersion(const redisReply& reply);
@@ -64,7 +77,13 @@ class Greeting final : public Opening {
   const RedisOptions& options_;
   const std::string library_;
   const LastLink last_;
+  const std::string address_;
   LastLink link_;
+  ServerHistory history_;
+  uint64_t connected_ = 0;  // replicas
+  uint32_t in_step_ = 0;
+  bool file_complete_ = false;  // what the server answers is in its file first
+  int64_t ids_from_ms_ = 0;
   Step step_ = Step::kAuth;
   ProbeResult result_;
 };

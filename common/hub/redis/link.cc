@@ -13,26 +13,22 @@ struct FreeReply {
   void operator()(redisReply* reply) const { freeReplyObject(reply); }
 };
 
-std::string Address(const RedisOptions& options) {
-  if (!options.unix_path.empty()) return options.unix_path;
-  return options.host + ':' + std::to_string(options.port);
-}
-
 }  // namespace
 
-Status Link::Open(int64_t now_ms, Opening& opening) {
+Status Link::Open(int64_t now_ms, const RedisAddress& to, int64_t timeout_ms, Opening& opening) {
   Close();
-  context_.reset(options_.unix_path.empty()
-                     ? redisConnectNonBlock(options_.host.c_str(), options_.port)
-                     : redisConnectUnixNonBlock(options_.unix_path.c_str()));
+  to_ = to;
+  opening_ = &opening;
+  context_.reset(to.unix_path.empty() ? redisConnectNonBlock(to.host.c_str(), to.port)
+                                      : redisConnectUnixNonBlock(to.unix_path.c_str()));
   if (context_ == nullptr || context_->err != 0) {
     Status status = Broken();
     Close();
     return status;
   }
-  opening_ = &opening;
   state_ = State::kConnecting;
-  opened_ms_ = heard_ms_ = now_ms;
+  heard_ms_ = now_ms;
+  deadline_ms_ = now_ms + timeout_ms;
   return {};
 }
 
@@ -52,7 +48,17 @@ short Link::events() const {
 Status Link::Broken() const {
   std::string why = context_ == nullptr ? "out of memory" : context_->errstr;
   if (why.empty()) why = std::strerror(errno);
-  return {Code::kUnavailable, "no Redis at " + Address(options_) + ": " + why};
+  return NotThere(why);
+}
+
+Status Link::NotThere(const std::string& why) const {
+  return {Code::kUnavailable,
+          "no " + std::string(opening_->with()) + " at " + Text(to_) + ": " + why};
+}
+
+Status Link::TooLate() const {
+  return {Code::kUnavailable,
+          std::string(opening_->with()) + " at " + Text(to_) + " did not answer in time"};
 }
 
 void Link::Queue(std::string_view commands) {
@@ -75,9 +81,7 @@ Status Link::Connected() {
   int error = 0;
   socklen_t length = sizeof error;
   if (getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
-  if (error != 0) {
-    return {Code::kUnavailable, "no Redis at " + Address(options_) + ": " + std::strerror(error)};
-  }
+  if (error != 0) return NotThere(std::strerror(error));
   // Non-blocking contexts of this hiredis do not know by themselves that they are connected.
   context_->flags |= REDIS_CONNECTED;
   state_ = State::kGreeting;
@@ -122,9 +126,7 @@ Status Link::Read(int64_t now_ms, const std::function<bool(const redisReply&)>& 
     if (state_ == State::kGreeting) {
       if (Status status = Greet(*reply); !status.ok()) return status;
     } else if (!on_reply(*reply)) {
-      const std::string_view said =
-          reply->str == nullptr ? std::string_view() : std::string_view(reply->str, reply->len);
-      return {Code::kUnavailable, "Redis cannot serve: " + std::string(said)};
+      return {Code::kUnavailable, "Redis cannot serve: " + std::string(Text(*reply))};
     }
   }
 }

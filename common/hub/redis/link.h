@@ -1,4 +1,4 @@
-// One connection to Redis: connecting, what is said at its opening, then commands out and replies in. It
+// One connection to Redis (or a Sentinel): connecting, what is said at its opening, then commands out and replies in. It
 // knows nothing of calls. Threads: one owner, who polls fd() for events().
 #pragma once
 
@@ -18,17 +18,17 @@ class Link {
  public:
   enum class State { kClosed, kConnecting, kGreeting, kUp };
 
-  explicit Link(const RedisOptions& options) : options_(options) {}
-
-  // Begins to connect. `opening` must live until the link is up or closed. An error: not even that was
-  // possible.
-  Status Open(int64_t now_ms, Opening& opening);
+  // Begins to connect. `opening` must live until the link is up or closed, and has `timeout_ms` from now
+  // on to get there. An error: not even the beginning was possible.
+  Status Open(int64_t now_ms, const RedisAddress& to, int64_t timeout_ms, Opening& opening);
   void Close();
 
   State state() const { return state_; }
   int fd() const;
   short events() const;  // what to poll for
-  int64_t opened_ms() const { return opened_ms_; }
+  // Until when the link has to be up, and what is told if it is not. REQUIRES: not kClosed.
+  int64_t deadline_ms() const { return deadline_ms_; }
+  Status TooLate() const;
   int64_t heard_ms() const { return heard_ms_; }  // when bytes last came
 
   // Adds to what is to be written. REQUIRES: kUp.
@@ -49,13 +49,14 @@ class Link {
   Status Greet(const redisReply& reply);
   Status Read(int64_t now_ms, const std::function<bool(const redisReply&)>& on_reply);
   Status Broken() const;
+  Status NotThere(const std::string& why) const;
 
-  const RedisOptions& options_;
+  RedisAddress to_;
   State state_ = State::kClosed;
   std::unique_ptr<redisContext, FreeContext> context_;
   Opening* opening_ = nullptr;
   bool unwritten_ = false;
-  int64_t opened_ms_ = 0, heard_ms_ = 0;
+  int64_t deadline_ms_ = 0, heard_ms_ = 0;
 };
 
 }  // namespace nightjar::hub

@@ -11,10 +11,11 @@ namespace nightjar::hub {
 
 struct Pending {
   Call call;
-  Callback done;            // empty: answered already (its time was over), or a ping
+  Callback done;            // empty: answered already (its time was over)
   int64_t deadline_ms = 0;  // steady
   size_t bytes = 0;         // of payload, as counted against the bound
-  bool ping = false;
+  enum class Kind { kCall, kPing, kRole, kWait };  // but for kCall: the hub's own, without `done`
+  Kind kind = Kind::kCall;
   bool sent = false;        // written to a connection: may have had its effect
 };
 

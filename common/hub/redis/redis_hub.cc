@@ -21,6 +21,8 @@
 #include "common/hub/redis/greeting.h"
 #include "common/hub/redis/link.h"
 #include "common/hub/redis/pending.h"
+#include "common/hub/redis/replicas.h"
+#include "common/hub/redis/sentinel.h"
 #include "common/hub/redis/relay_link.h"
 
 namespace nightjar::hub {
@@ -43,16 +45,17 @@ Failure Unavailable(std::string why) {
 // the hub's thread.
 struct RedisHub::State {
   State(RedisOptions o, StatusCallback s, RelayHooks r)
-      : options(std::move(o)),
+      : options(WithFailoverTimes(std::move(o))),
         on_status(std::move(s)),
-        link(options),
+        hooks(r),
         backoff(options.backoff_first_ms, options.backoff_cap_ms, Seed()),
-        relay(options, std::move(r), Seed() + 1),
+        relay(options, Hold(std::move(r)), Seed() + 1),
         wake_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~State() { close(wake_fd); }
 
   const RedisOptions options;
   const StatusCallback on_status;
+  const RelayHooks hooks;
 
   std::mutex mutex;
   std::vector<Pending> incoming;
@@ -66,6 +69,9 @@ struct RedisHub::State {
   std::atomic<uint64_t> connects = 0, repeated = 0, wakeups = 0, writes = 0, answered = 0;
 
   Link link;
+  size_t next_sentinel = 0;
+  std::optional<AskSentinel> sentinel;  // while the link is to one, which is asked
+  RedisAddress master;
   std::optional<Greeting> greeting;  // of the link, from its opening on
   LastLink last;
   std::optional<Encoder> encoder;  // while the link is up
@@ -74,6 +80,13 @@ struct RedisHub::State {
   const int wake_fd;
   std::deque<Pending> flying;    // written, in the order of their replies
   std::deque<Pending> waiting;   // to be written; what is to be repeated comes first
+  // With durability kReplica: answers of the batch that is under way and what was relayed, until replicas
+  // have it.
+  std::deque<std::pair<Pending, Reply>> held;
+  std::deque<Relayed> relayed;
+  size_t relayed_asked = 0;              // of `relayed`, from the front: the batch under way answers for them
+  std::optional<ReplicaWatch> replicas;  // while the link is up
+  std::string trouble;                   // why a reply ends the connection, if it says less itself
   size_t late = 0;               // of `flying`, from the front: answered as late, the reply still to come
   std::vector<Pending> drained;
   std::string out;
@@ -101,6 +114,12 @@ struct RedisHub::State {
   void LinkUp();
   void Break(const std::string& why);
   bool OnReply(const redisReply& raw);
+  bool OnCallReply(Pending pending, const redisReply& raw);
+  bool OnWait(const redisReply& raw);
+  bool BatchUnderWay() const { return replicas && !flying.empty(); }
+  RelayHooks Hold(RelayHooks to);
+  ::nightjar::Status OpenMaster();
+  void OnLinkEvents(short revents);
   void Expire();
   void FailAll(const std::string& why);
 };
@@ -131,9 +150,10 @@ void RedisHub::State::TakeIncoming() {
   for (Pending& pending : drained) waiting.push_back(std::move(pending));
 }
 
-// Everything that waits goes out in one write.
+// Everything that waits goes out in one write. With replicas to wait for, what comes meanwhile gathers
+// for the next batch.
 void RedisHub::State::Pump() {
-  if (link.state() != Link::State::kUp) return;
+  if (link.state() != Link::State::kUp || BatchUnderWay()) return;
   out.clear();
   if (flying.empty()) asked = now;
   while (!waiting.empty()) {
@@ -149,8 +169,14 @@ void RedisHub::State::Pump() {
   }
   const int64_t quiet = now - link.heard_ms();
   if (flying.empty() && quiet >= options.ping_ms) {
-    flying.push_back({.call = Info{}, .done = {}, .ping = true});
+    flying.push_back({.call = Info{}, .done = {}, .kind = Pending::Kind::kPing});
     out.append(kPing);
+  }
+  if (replicas && (!out.empty() || !relayed.empty())) {
+    relayed_asked = relayed.size();
+    flying.push_back({.call = Info{}, .done = {}, .kind = Pending::Kind::kRole});
+    flying.push_back({.call = Info{}, .done = {}, .kind = Pending::Kind::kWait});
+    replicas->AppendCommands(out);
   }
   if (out.empty()) return;
   link.Queue(out);
@@ -168,15 +194,99 @@ bool RedisHub::State::OnReply(const redisReply& raw) {
   Pending pending = std::move(flying.front());
   flying.pop_front();
   if (late > 0) --late;
-  if (!pending.ping && pending.done) Answer(pending, Decode(pending.call, raw));
+  switch (pending.kind) {
+    case Pending::Kind::kCall:
+      return OnCallReply(std::move(pending), raw);
+    case Pending::Kind::kRole:
+      if (replicas->OnRole(raw)) return true;
+      trouble = replicas->reason();
+      return false;
+    case Pending::Kind::kWait:
+      return OnWait(raw);
+    case Pending::Kind::kPing:
+      return true;
+  }
   return true;
+}
+
+bool RedisHub::State::OnCallReply(Pending pending, const redisReply& raw) {
+  if (!pending.done) return true;
+  Reply reply = Decode(pending.call, raw);
+  if (replicas) {
+    held.emplace_back(std::move(pending), std::move(reply));
+  } else {
+    Answer(pending, std::move(reply));
+  }
+  return true;
+}
+
+// False: what the batch did may be lost with this master, so it is told to nobody, and asked again.
+bool RedisHub::State::OnWait(const redisReply& raw) {
+  if (!replicas->OnWait(raw)) {
+    trouble = replicas->reason();
+    return false;
+  }
+  std::deque<std::pair<Pending, Reply>> ready;
+  ready.swap(held);
+  for (auto& [pending, reply] : ready) Answer(pending, std::move(reply));
+  for (; relayed_asked > 0; --relayed_asked) {
+    hooks.on_message(std::move(relayed.front()));
+    relayed.pop_front();
+  }
+  return true;
+}
+
+// What was relayed has been done by another connection's call, whose WAIT this one knows nothing of. It is
+// kept until a batch of this connection's own, written after it came, is with the replicas.
+RelayHooks RedisHub::State::Hold(RelayHooks to) {
+  if (options.durability != Durability::kReplica || !to.on_message) return to;
+  to.on_message = [this](Relayed message) {
+    relayed.push_back(std::move(message));
+    if (relayed.size() <= options.max_calls) return;
+    relayed.clear();  // as if the subscription had been away: the receiver compares heads
+    relayed_asked = 0;
+    if (hooks.on_state) hooks.on_state(false), hooks.on_state(true);
+  };
+  to.on_state = [this, told = std::move(to.on_state)](bool up) {
+    relayed.clear();
+    relayed_asked = 0;
+    if (told) told(up);
+  };
+  return to;
 }
 
 void RedisHub::State::OpenIfDue() {
   if (link.state() != Link::State::kClosed || now < next_open) return;
-  greeting.emplace(options, last);
-  if (const ::nightjar::Status status = link.Open(now, *greeting); !status.ok()) {
-    Break(status.message());
+  ::nightjar::Status status;
+  if (options.sentinels.empty()) {
+    master = AddressOf(options);
+    status = OpenMaster();
+  } else {  // each time another one: this one may be behind
+    sentinel.emplace(options);
+    status = link.Open(now, options.sentinels[next_sentinel++ % options.sentinels.size()],
+                       options.sentinel_timeout_ms, *sentinel);
+  }
+  if (!status.ok()) Break(status.message());
+}
+
+::nightjar::Status RedisHub::State::OpenMaster() {
+  sentinel.reset();
+  greeting.emplace(options, last, Text(master));
+  return link.Open(now, master, options.connect_timeout_ms, *greeting);
+}
+
+void RedisHub::State::OnLinkEvents(short revents) {
+  const bool was_up = link.state() == Link::State::kUp;
+  ::nightjar::Status status =
+      link.OnEvents(revents, now, [this](const redisReply& raw) { return OnReply(raw); });
+  if (status.ok() && link.state() == Link::State::kUp && sentinel) {
+    master = sentinel->master();
+    status = OpenMaster();
+  }
+  if (!status.ok()) {
+    Break(trouble.empty() ? status.message() : std::exchange(trouble, {}));
+  } else if (!was_up && link.state() == Link::State::kUp) {
+    LinkUp();
   }
 }
 
@@ -185,7 +295,11 @@ void RedisHub::State::LinkUp() {
   last = greeting->link();
   backoff.Reset();
   encoder.emplace(greeted.info.partitions, greeted.info.epoch, options.journal_max,
-                  options.tasks_max);
+                  options.tasks_max, greeting->ids_from_ms());
+  if (options.durability == Durability::kReplica) {
+    replicas.emplace(options, greeting->in_step(), last.master.asked);
+  }
+  relay.Follow(master, last.run_id, now);
   connects.fetch_add(1, std::memory_order_relaxed);
   told_down = false;
   if (on_status) {
@@ -196,10 +310,18 @@ void RedisHub::State::LinkUp() {
 // The connection is over. What may be repeated goes back to the head of what waits, in its order.
 void RedisHub::State::Break(const std::string& why) {
   link.Close();
+  sentinel.reset();
   encoder.reset();
+  if (replicas) {
+    last.master.proven = replicas->proven();
+    last.master.asked = replicas->asked();
+  }
+  replicas.reset();
+  relayed_asked = 0;
   late = 0;
   std::deque<Pending> lost;
   lost.swap(flying);
+  for (; !held.empty(); held.pop_back()) lost.push_front(std::move(held.back().first));
   for (; !lost.empty(); lost.pop_back()) {
     Pending& pending = lost.back();
     if (pending.done && (!pending.sent || MayRepeat(pending.call))) {
@@ -223,9 +345,7 @@ void RedisHub::State::CheckLink() {
       return;
     case Link::State::kConnecting:
     case Link::State::kGreeting:
-      if (now - link.opened_ms() >= options.connect_timeout_ms) {
-        Break("Redis did not answer within " + std::to_string(options.connect_timeout_ms) + " ms");
-      }
+      if (now >= link.deadline_ms()) Break(link.TooLate().message());
       return;
     case Link::State::kUp:
       if (!flying.empty() && now - std::max(link.heard_ms(), asked) >= options.silence_ms) {
@@ -237,7 +357,13 @@ void RedisHub::State::CheckLink() {
 
 // Deadlines come in order in both queues (what is repeated is older than what waits behind it).
 void RedisHub::State::Expire() {
-  for (; late < flying.size() && (flying[late].ping || flying[late].deadline_ms <= now); ++late) {
+  for (auto& [pending, reply] : held) {
+    if (pending.deadline_ms > now) break;
+    Answer(pending, Unavailable("no answer from Redis in time"));
+  }
+  for (; late < flying.size() &&
+         (flying[late].kind != Pending::Kind::kCall || flying[late].deadline_ms <= now);
+       ++late) {
     Answer(flying[late], Unavailable("no answer from Redis in time"));
   }
   while (!waiting.empty() && waiting.front().deadline_ms <= now) {
@@ -253,6 +379,7 @@ void RedisHub::State::FailAll(const std::string& why) {
   relay.Stop();
   std::deque<Pending> rest;
   rest.swap(flying);
+  for (; !held.empty(); held.pop_back()) rest.push_front(std::move(held.back().first));
   for (Pending& pending : waiting) rest.push_back(std::move(pending));
   waiting.clear();
   for (Pending& pending : rest) Answer(pending, Unavailable(why));
@@ -267,6 +394,9 @@ int64_t RedisHub::State::GatherLeft() const {
 int RedisHub::State::PollTimeout() const {
   int64_t next = std::min({now + options.ping_ms, stop_deadline, relay.DueMs()});
   if (late < flying.size()) next = std::min(next, flying[late].deadline_ms);
+  const auto held_one = std::find_if(held.begin(), held.end(),
+                                     [](const auto& answer) { return answer.first.done != nullptr; });
+  if (held_one != held.end()) next = std::min(next, held_one->first.deadline_ms);
   if (!waiting.empty()) next = std::min(next, waiting.front().deadline_ms);
   switch (link.state()) {
     case Link::State::kClosed:
@@ -274,7 +404,7 @@ int RedisHub::State::PollTimeout() const {
       break;
     case Link::State::kConnecting:
     case Link::State::kGreeting:
-      next = std::min(next, link.opened_ms() + options.connect_timeout_ms);
+      next = std::min(next, link.deadline_ms());
       break;
     case Link::State::kUp:
       next = std::min(next, flying.empty()
@@ -318,16 +448,7 @@ void RedisHub::State::Run() {
       [[maybe_unused]] const ssize_t got = read(wake_fd, &value, sizeof value);
       wakeups.fetch_add(1, std::memory_order_relaxed);
     }
-    if (fds[1].revents != 0) {
-      const bool was_up = link.state() == Link::State::kUp;
-      const ::nightjar::Status status = link.OnEvents(
-          fds[1].revents, now, [this](const redisReply& raw) { return OnReply(raw); });
-      if (!status.ok()) {
-        Break(status.message());
-      } else if (!was_up && link.state() == Link::State::kUp) {
-        LinkUp();
-      }
-    }
+    if (fds[1].revents != 0) OnLinkEvents(fds[1].revents);
     if (fds[2].revents != 0) relay.OnEvents(fds[2].revents, now);
   }
   FailAll("the hub is being stopped");
@@ -385,24 +506,44 @@ RedisHub::Stats RedisHub::stats() const {
           .relay_ups = relay.ups, .relayed = relay.relayed, .relay_bad = relay.bad};
 }
 
-Result<ProbeResult> Probe(const RedisOptions& options) {
-  Link link(options);
-  Greeting greeting(options, {});
-  const int64_t until = SystemNow().mono_ms + options.connect_timeout_ms;
-  ::nightjar::Status status = link.Open(SystemNow().mono_ms, greeting);
+namespace {
+
+// Opens the link and speaks until its opening is done.
+::nightjar::Status Speak(Link& link, const RedisAddress& to, int64_t timeout_ms, Opening& opening) {
+  ::nightjar::Status status = link.Open(SystemNow().mono_ms, to, timeout_ms, opening);
   while (status.ok() && link.state() != Link::State::kUp) {
     const int64_t now = SystemNow().mono_ms;
-    if (now >= until) {
-      return ::nightjar::Status(Code::kUnavailable,
-                    "Redis did not answer within " + std::to_string(options.connect_timeout_ms) +
-                        " ms");
-    }
+    if (now >= link.deadline_ms()) return link.TooLate();
     pollfd fd{link.fd(), link.events(), 0};
-    poll(&fd, 1, static_cast<int>(until - now));
+    poll(&fd, 1, static_cast<int>(link.deadline_ms() - now));
     status = link.OnEvents(fd.revents, now, [](const redisReply&) { return true; });
   }
+  return status;
+}
+
+Result<ProbeResult> ProbeAt(const RedisOptions& options, const RedisAddress& to) {
+  Link link;
+  Greeting greeting(options, {}, Text(to));
+  const ::nightjar::Status status = Speak(link, to, options.connect_timeout_ms, greeting);
   if (!status.ok()) return status;
   return greeting.result();
+}
+
+}  // namespace
+
+Result<ProbeResult> Probe(const RedisOptions& options) {
+  if (::nightjar::Status status = CheckDurability(options); !status.ok()) return status;
+  if (options.sentinels.empty()) return ProbeAt(options, AddressOf(options));
+  Result<ProbeResult> result(::nightjar::Status(Code::kUnavailable, "no Sentinels"));
+  for (const RedisAddress& address : options.sentinels) {
+    Link link;
+    AskSentinel sentinel(options);
+    const ::nightjar::Status status =
+        Speak(link, address, options.sentinel_timeout_ms, sentinel);
+    result = status.ok() ? ProbeAt(options, sentinel.master()) : Result<ProbeResult>(status);
+    if (result.ok() || result.status().code() != Code::kUnavailable) break;
+  }
+  return result;
 }
 
 }  // namespace nightjar::hub

@@ -15,10 +15,6 @@ namespace {
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
-std::string_view Text(const redisReply& reply) {
-  return reply.str == nullptr ? std::string_view() : std::string_view(reply.str, reply.len);
-}
-
 // What a subscribed connection is sent is an array that begins with its kind.
 bool IsPush(const redisReply& reply, std::string_view kind, size_t elements) {
   return reply.type == REDIS_REPLY_ARRAY && reply.elements == elements &&
@@ -86,7 +82,7 @@ std::string Subscription::Next() const {
 }
 
 Status Subscription::Take(const redisReply& reply) {
-  if (reply.type == REDIS_REPLY_ERROR) {
+  if (IsError(reply)) {
     return {Code::kUnavailable,
             "Redis does not let " + channel_ + " be listened to: " + std::string(Text(reply))};
   }
@@ -108,23 +104,34 @@ RelayLink::RelayLink(const RedisOptions& options, RelayHooks hooks, uint64_t see
       hooks_(std::move(hooks)),
       channel_(keys::Join(keys::kRelay, hooks_.broker_id)),
       on_(!hooks_.broker_id.empty()),
-      link_(options),
-      backoff_(options.backoff_first_ms, options.backoff_cap_ms, seed) {}
+
+      backoff_(options.backoff_first_ms, options.backoff_cap_ms, seed) {
+  if (options.sentinels.empty()) at_ = AddressOf(options);
+}
+
+void RelayLink::Follow(const RedisAddress& at, const std::string& run_id, int64_t now_ms) {
+  const bool same = at_ == at && (run_id_.empty() || run_id_ == run_id);
+  at_ = at;
+  run_id_ = run_id;
+  if (same || link_.state() == Link::State::kClosed) return;
+  Break("calls go to another Redis now", now_ms);
+  next_open_ = now_ms;
+}
 
 void RelayLink::Work(int64_t now_ms) {
-  if (!on_) return;
+  if (!on_ || !at_) return;
   if (link_.state() == Link::State::kClosed) {
     if (now_ms < next_open_) return;
     opening_.emplace(options_, channel_);
-    if (const Status status = link_.Open(now_ms, *opening_); !status.ok()) {
+    if (const Status status = link_.Open(now_ms, *at_, options_.connect_timeout_ms, *opening_);
+        !status.ok()) {
       Break(status.message(), now_ms);
     }
     return;
   }
   if (now_ms < DueMs()) return;
   if (link_.state() != Link::State::kUp) {
-    Break("Redis did not answer within " + std::to_string(options_.connect_timeout_ms) + " ms",
-          now_ms);
+    Break(link_.TooLate().message(), now_ms);
   } else if (asked_ != 0) {
     Break("Redis has been silent for " + std::to_string(options_.silence_ms) + " ms", now_ms);
   } else {
@@ -135,13 +142,13 @@ void RelayLink::Work(int64_t now_ms) {
 }
 
 int64_t RelayLink::DueMs() const {
-  if (!on_) return kNever;
+  if (!on_ || !at_) return kNever;
   switch (link_.state()) {
     case Link::State::kClosed:
       return next_open_;
     case Link::State::kConnecting:
     case Link::State::kGreeting:
-      return link_.opened_ms() + options_.connect_timeout_ms;
+      return link_.deadline_ms();
     case Link::State::kUp:
       break;
   }

@@ -40,6 +40,11 @@ class RelayLink {
   // Without hooks.broker_id it never connects.
   RelayLink(const RedisOptions& options, RelayHooks hooks, uint64_t seed);
 
+  // Where the calls' connection came up, and in which life of that server: what is published where
+  // calls do not go (by a master that is none any more) is not to be listened to. Without Sentinels it
+  // connects by itself; with them, here for the first time.
+  void Follow(const RedisAddress& at, const std::string& run_id, int64_t now_ms);
+
   int fd() const { return link_.fd(); }
   short events() const { return link_.events(); }
   // What is due: connecting, a PING, giving up what is silent.
@@ -67,6 +72,8 @@ class RelayLink {
   const RelayHooks hooks_;
   const std::string channel_;
   bool on_;
+  std::optional<RedisAddress> at_;
+  std::string run_id_;  // of the server there, as the calls' connection found it
   Link link_;
   std::optional<Subscription> opening_;
   Backoff backoff_;

@@ -48,6 +48,36 @@ TEST(Options, EachNeededOneIsMissedByName) {
   }
 }
 
+OptionLines BySentinels(const std::string& sentinels, const std::string& durability) {
+  return {{"redis_sentinels", sentinels},
+          {"durability", durability},
+          {"key_file", "/k.json"},
+          {"wake_socket", "/run/w.sock"}};
+}
+
+TEST(Options, SentinelsStandForTheAddressOfRedis) {
+  const auto options = ParseOptions(BySentinels("10.0.0.1:26379,[::1]:26380", "replica"));
+  ASSERT_TRUE(options.ok()) << options.status().message();
+  EXPECT_EQ(options->redis.sentinels,
+            (std::vector<hub::RedisAddress>{{"10.0.0.1", 26379}, {"::1", 26380}}));
+  EXPECT_EQ(options->redis.durability, hub::Durability::kReplica);
+  for (const std::string wrong : {"10.0.0.1", "10.0.0.1:1,", ",a:1", "a:1,,b:2", "a:1, b:2x"}) {
+    EXPECT_FALSE(ParseOptions(BySentinels(wrong, "replica")).ok()) << wrong;
+  }
+  EXPECT_FALSE(ParseOptions(BySentinels("a:1", "both")).ok());
+  OptionLines both = BySentinels("a:1", "replica");
+  both.emplace_back("redis", "127.0.0.1:7000");
+  EXPECT_FALSE(ParseOptions(both).ok());
+}
+
+TEST(Options, FsyncAloneIsRefusedWithSentinels) {
+  const auto options = ParseOptions(BySentinels("a:1", "fsync"));
+  ASSERT_FALSE(options.ok());
+  EXPECT_NE(options.status().message().find("a failover loses"), std::string::npos)
+      << options.status().message();
+  EXPECT_TRUE(With("durability", "replica").ok());  // a failover by hand is one, too
+}
+
 TEST(Options, EveryNumberIsHeldToItsBounds) {
   for (const NumberOption& option : NumberOptions()) {
     const std::string name(option.name);
