@@ -14,7 +14,7 @@ namespace nightjar::hub {
 struct RedisAddress {
   std::string host;
   int port = 0;
-  std::string unix_path;  // if set, host and port are not looked at
+  std::string unix_path = {};  // if set, host and port are not looked at
   friend bool operator==(const RedisAddress&, const RedisAddress&) = default;
 };
 
