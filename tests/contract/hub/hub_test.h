@@ -23,6 +23,7 @@ namespace nightjar::hub {
 // So that failed expectations can be read.
 inline void PrintTo(const SendReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
 inline void PrintTo(const ChangeReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
+inline void PrintTo(const LoginReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
 inline void PrintTo(const HeadsReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
 inline void PrintTo(const BeatReply& r, std::ostream* os) { *os << contract::Print(Reply{r}); }
 inline void PrintTo(const RelayedEntry& r, std::ostream* os) { *os << contract::Print(Relayed{r}); }
@@ -167,10 +168,16 @@ class HubTest : public testing::TestWithParam<std::string> {
                      const BrokerName& broker = kB1, uint64_t session = 1) {
     return Ask<LogoutReply>(hub::Logout{uid, device, broker, session, world_->clock()});
   }
-  AckReply Ack(const std::string& uid, uint64_t seq, std::vector<hub::Ack::ChatMark> marks = {},
+  struct Seen {  // an ack's mark
+    std::string chat;
+    MsgId id = 0;
+    std::vector<std::string> authors = {};
+  };
+  AckReply Ack(const std::string& uid, uint64_t seq, const std::vector<Seen>& seen = {},
                const std::string& device = "phone", std::optional<uint64_t> epoch = {}) {
-    return Ask<AckReply>(hub::Ack{uid, device, epoch.value_or(Epoch()), seq, std::move(marks),
-                                  world_->clock(), kB1});
+    hub::Ack ack{uid, device, epoch.value_or(Epoch()), seq, {}, world_->clock(), kB1};
+    for (const Seen& one : seen) ack.marks.push_back({one.chat, one.id, one.authors});
+    return Ask<AckReply>(ack);
   }
   ReadInboxReply Inbox(const std::string& uid, uint64_t from = 1) {
     return Ask<ReadInboxReply>(ReadInbox{uid, from, 1000, 1 << 20});

@@ -224,9 +224,12 @@ struct Path {
                        r.brokers.empty() ? "" : " list");
   }
   std::string operator()(const HeadsReply& r) const {
-    std::string text = "heads";
-    for (const auto& stand : r.sessions) text += fmt::format(" {}", static_cast<int>(stand.route));
-    return text;
+    const auto any = [&](HeadsReply::Route route) {
+      return std::any_of(r.sessions.begin(), r.sessions.end(),
+                         [route](const auto& stand) { return stand.route == route; });
+    };
+    return fmt::format("heads{}{}", any(HeadsReply::Route::kMine) ? " mine" : "",
+                       any(HeadsReply::Route::kOther) ? " other" : "");
   }
   std::string operator()(const LoginReply& r) const {
     if (r.cleared) return "login cleared";
@@ -342,9 +345,10 @@ TEST(GeneratorTest, ReachesEveryOutcome) {
                            "beat 1",
                            "beat 2",
                            "gone, left to others",
-                           "heads 0",
-                           "heads 1",
-                           "heads 2",
+                           "heads",
+                           "heads mine",
+                           "heads other",
+                           "heads mine other",
                            "relayed Entr",
                            "relayed Mark",
                            "relayed Pres",

@@ -204,6 +204,8 @@ TEST_P(WorkTest, RepeatsChangeNothing) {
   Send(kDirect, "alice", 1);
   Create(kOther, Numbered("u", 9));
   const uint64_t persist = TakeLease(Role::kPersist, "one", 0);
+  hub::Beat begin = MakeBeat("b4#1");
+  begin.first = true;
   const std::vector<Call> calls = {
       MakeSend(kDirect, "alice", 2),
       AppendOf(TaskAt(kOther, 0), Numbered("u", 9)),
@@ -218,11 +220,15 @@ TEST_P(WorkTest, RepeatsChangeNothing) {
       MakeUpdate(kGroup, "alice", 1, {"carol"}, {"bob"}),
       hub::Login{"bob", "phone", kB1, 5, kStartMs, "Bob", "b@x"},
       Tail{"bob", kB1, 2},
-      hub::Ack{"bob", "phone", Epoch(), 2, {{kDirect, MakeMsgId(kStartMs, 0)}}, kStartMs},
+      hub::Ack{"bob", "phone", Epoch(), 2, {{kDirect, MakeMsgId(kStartMs, 0), {}}}, kStartMs, kB1},
       SetPresence{"bob", true, kB1, kStartMs},
       hub::Logout{"bob", "phone", kB1, 5, kStartMs},
       SetPresence{"bob", false, kB1, kStartMs},
       Tail{"bob", kB1, 0},
+      Watch{{"bob"}, kB2, true},
+      Watch{{"bob"}, kB2, false},
+      begin,
+      Gone{"b4#1"},
       Lease{Role::kPersist, "one", {0}, 5000},
       TrimLog{Log::kJournal, {{0, persist, 2}}},
       Lease{Role::kPersist, "one", {0}, 0},
@@ -247,9 +253,10 @@ TEST_P(WorkTest, AHubThatLostEverythingIsAnother) {
   const uint64_t epoch = Epoch();
   Login("bob");
   for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
-  world().LoseEverything();  // in the same second
-  const LoginReply login = Login("bob", "phone", kB1, 2);
-  EXPECT_EQ(login, (LoginReply{epoch + 1, 0, 0, false, "", 0, false}));
+  world().LoseEverything();                            // in the same second
+  EXPECT_TRUE(Login("bob", "phone", kB1, 2).cleared);  // the brokers are forgotten too
+  First(kB1);
+  EXPECT_EQ(Login("bob", "phone", kB1, 2), (LoginReply{epoch + 1, 0, 0, false, "", 0, false}));
   EXPECT_EQ(HeadsOf({{"alice", "", 0}, {"bob", "", 0}}),
             (HeadsReply{epoch + 1, {{0, Standing::kNone}, {0, Standing::kNone}}}));
   EXPECT_EQ(Ack("bob", 0, {}, "phone", epoch).outcome, Acked::kOtherEpoch);
