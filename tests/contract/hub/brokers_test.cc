@@ -72,13 +72,25 @@ TEST_P(BrokerTest, TheDeadAreFencedByWhoMayClear) {
   EXPECT_TRUE(Beat(kB1, true).clear.empty()) << "claimed already";
 }
 
-TEST_P(BrokerTest, WhoMayNotClearClaimsNothing) {
+TEST_P(BrokerTest, ABeatThatWasHeldUpJudgesNobody) {
   world().Advance(10 * kTtl);  // as after a hub that stood still: nobody has beaten
-  for (const auto& broker : {kB1, kB2, kB3}) {
-    EXPECT_EQ(Beat(broker).outcome, Lived::kAlive);
-  }
-  EXPECT_EQ(Living().size(), 3u);
   EXPECT_TRUE(Beat(kB1, true).clear.empty());
+  EXPECT_TRUE(Beat(kB2, true).clear.empty());
+  EXPECT_EQ(Living().size(), 3u);
+  EXPECT_EQ(Beat(kB1, true).clear, Names{kB3}) << "it has been silent since, as far as is known";
+  hub::Beat begin = MakeBeat("b4#1", true);
+  begin.first = true;
+  world().Advance(kTtl + 1);
+  EXPECT_TRUE(Ask<BeatReply>(begin).clear.empty()) << "who begins judges nobody either";
+  EXPECT_EQ(Ask<BeatReply>(begin).clear, (Names{kB3, kB1, kB2}));
+}
+
+TEST_P(BrokerTest, WhoMayNotClearClaimsNothing) {
+  world().Advance(kTtl + 1);
+  Beat(kB1);
+  EXPECT_TRUE(Beat(kB1).clear.empty());
+  EXPECT_TRUE(First("b4#1").clear.empty());
+  EXPECT_EQ(Living().size(), 4u);
 }
 
 TEST_P(BrokerTest, ClaimsRunOutUnlessTheyAreRenewed) {
@@ -190,6 +202,9 @@ TEST_P(BrokerTest, AnotherEpochTakesInAsIfFirst) {
 TEST_P(BrokerTest, WhoLeavesWithSessionsIsLeftToOthers) {
   Login("alice", "phone", kB2);
   EXPECT_EQ(Do(Gone{kB2}), Reply{Done{}});
+  const std::string before = DumpAll();
+  EXPECT_EQ(Do(Gone{kB2}), Reply{Done{}}) << "repeated by the link";
+  EXPECT_EQ(DumpAll(), before);
   EXPECT_EQ(Dying(), (std::map<BrokerName, int64_t>{{kB2, 0}}));
   EXPECT_TRUE(Beat(kB1).clear.empty());
   EXPECT_EQ(Beat(kB1, true), (BeatReply{Lived::kAlive, Epoch(), 4, {kB1, kB3}, {kB2}}));

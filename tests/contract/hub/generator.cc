@@ -231,7 +231,7 @@ Call Generator::MakeAppend(const fake::HubState& state, int64_t clock) {
   }
   Append append{Pick(names_.chats), {}, uids, Broker(state)};
   MsgId id = MakeMsgId(clock - Below(2000), Below(3));
-  for (uint32_t count = 1 + Below(3); count > 0; --count, id += Below(3)) {
+  for (uint32_t count = 1 + Below(3); count > 0; --count, id += 1 + Below(3)) {
     const bool change = Chance(50);
     append.messages.push_back({id, change ? "" : Uid(), change ? "" : Pick(names_.devices),
                                JoinEntry(Template(2), id), JoinEntry(Template(2), id)});

@@ -170,7 +170,11 @@ class Listener {
   Listener(RedisOptions options, const std::string& broker_id)
       : hub_(std::move(options), {},
              {broker_id, [this](Relayed what) { Arrived(std::move(what)); },
-              [this](bool up) { Changed(up); }}) {
+              [this](bool up) { Changed(up); },
+              [this](const std::string& line) {
+                std::lock_guard lock(mutex_);
+                trouble_ = line;
+              }}) {
     Wait("the relay to come up", [this] { return up_; });
   }
 
@@ -197,13 +201,14 @@ class Listener {
   void Wait(const char* what, Predicate predicate) {
     std::unique_lock lock(mutex_);
     if (!changed_.wait_for(lock, std::chrono::seconds(10), predicate)) {
-      throw std::runtime_error(fmt::format("waited in vain for {}", what));
+      throw std::runtime_error(fmt::format("waited in vain for {}: {}", what, trouble_));
     }
   }
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool up_ = false;
+  std::string trouble_;
   std::vector<Relayed> arrived_;
   RedisHub hub_;  // last: its thread uses the others
 };

@@ -59,7 +59,7 @@ std::string Hidden::Text() const {
 }
 
 std::string Dump(World& world, const Names& names) {
-  Heads heads;
+  Heads heads{{}, names.brokers[0]};
   for (const auto& uid : names.uids) heads.sessions.push_back({uid, "", 0});
   std::vector<Call> calls = {Info{}, heads, GetPresence{names.uids}};
   for (const auto& chat : names.chats) calls.push_back(GetChat{chat, 0, true});
