@@ -43,8 +43,8 @@ Status ReadPassword(std::string_view option, const std::string& path, std::strin
 }
 
 Status ReadPasswords(Options& options) {
-  const Status status = ReadPassword("redis_password_file", options.redis_password_file,
-                                     options.redis.password);
+  const Status status =
+      ReadPassword("redis_password_file", options.redis_password_file, options.redis.password);
   if (!status.ok()) return status;
   return ReadPassword("sentinel_password_file", options.sentinel_password_file,
                       options.redis.sentinel_password);
