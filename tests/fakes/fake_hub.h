@@ -96,6 +96,7 @@ class FakeHub : public CallQueue {
   void DropOld(fake::UserState& user, size_t most);
   bool MoveMark(const std::string& uid, const Ack::ChatMark& mark, bool& tell);
   void ForgetOneDevice(fake::UserState& user);
+  void SettleOwed(const std::string& uid, fake::UserState& user);
   void SetDue(const std::string& uid);
 
   fake::ChatState* FindChat(const std::string& chat);
