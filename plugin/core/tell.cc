@@ -75,7 +75,7 @@ void TellRejected(State& s, Session& session, uint64_t client_msg_id, const std:
 void Close(State& s, Session& session) {
   if (session.closing) return;
   session.closing = true;
-  s.out->list.push_back(Kick{session.id});
+  s.out->list.emplace_back(Kick{session.id});
 }
 
 void Ask(State& s, hub::Call call, Pending pending) {
