@@ -162,8 +162,8 @@ Command AddChat(CLI::App& program) {
   auto* app = program.add_subcommand(
       "chat",
       "One person at this terminal: lines you type are sent to the open chat, /help lists the "
-      "commands; ✓ is accepted, ✓✓ delivered. Reads a pipe as well. Exit code 0 only if everything "
-      "typed was sent and answered.");
+      "commands; ✓ is accepted, ✓✓ delivered. Reads a pipe as well. Exit code 0 only if there "
+      "was a connection and everything typed was sent and answered.");
   app->add_option("--user", chat->user, "who you are")->required();
   app->add_option("--device", chat->device, "the name of this device")->capture_default_str();
   app->add_option("--to", chat->to, "begin by talking to this user");

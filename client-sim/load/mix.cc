@@ -10,6 +10,11 @@ const line::Shape* Mix::Find(double lot) const {
   return at == up_to.end() ? nullptr : &shapes[static_cast<size_t>(at - up_to.begin())];
 }
 
+bool Mix::goes_half_open() const {
+  return std::any_of(shapes.begin(), shapes.end(),
+                     [](const line::Shape& shape) { return shape.half_open_every_ns > 0; });
+}
+
 Result<Mix> ReadMix(const std::string& text) {
   Mix mix;
   std::istringstream parts(text);

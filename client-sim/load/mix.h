@@ -17,6 +17,8 @@ struct Mix {
 
   // Of the one with this lot, 0 to 1; nullptr: unshaped. Valid as long as the mix.
   const line::Shape* Find(double lot) const;
+  // Some line goes dead without either end being told.
+  bool goes_half_open() const;
 };
 
 // "3g", or "edge:0.3,3g:0.7". kInvalidArgument names what is no preset. REQUIRES: crowd::Check() is

@@ -31,7 +31,9 @@ constexpr int64_t kBetweenRates = 10 * kSecond;  // what is under way gets betwe
 constexpr int64_t kHurriedDrain = 15 * kSecond;  // after Ctrl-C
 constexpr int64_t kReadBackPatience = 60 * kSecond;
 constexpr double kIntroductions = 1000;  // a second
-constexpr int kDeedsAtOnce = 200;        // then the network gets its turn
+// A server notices within so many keep-alives that a line went dead; the client within fewer.
+constexpr double kSilentKeepAlives = 1.5;
+constexpr int kDeedsAtOnce = 200;  // then the network gets its turn
 
 }  // namespace
 
@@ -104,8 +106,9 @@ class Run::Impl {
 client::OracleOptions Run::Impl::JudgeOptions(const RunOptions& options) {
   client::OracleOptions judge;
   const auto& profile = options.profile;
-  // Lines that break without a word are noticed by keep-alive, one and a half times its length.
-  if (profile.line != "lan") judge.silent_line_ms = profile.keep_alive * 1500;
+  if (profile.line != "lan") {
+    judge.silent_line_ms = static_cast<int64_t>(profile.keep_alive * 1000 * kSilentKeepAlives);
+  }
   if (!profile.judge || options.bare) judge.story_happenings = 1;
   return judge;
 }
@@ -115,6 +118,14 @@ Status Run::Impl::Prepare() {
   auto mix = ReadMix(profile_.line);
   if (!mix.ok()) return mix.status();
   mix_ = std::move(*mix);
+  const double silent_s = static_cast<double>(profile_.keep_alive) * kSilentKeepAlives;
+  if (profile_.judge && !bare() && mix_.goes_half_open() && profile_.drain < silent_s) {
+    return {
+        Code::kInvalidArgument,
+        fmt::format("drain: {:g} s are too short to judge lines that go half-open ({}): that is "
+                    "noticed after up to {:g} s (1.5 x keep_alive)",
+                    profile_.drain, profile_.line, silent_s)};
+  }
   if (bare()) {
     if (profile_.contacts != 1 || profile_.groups > 0 || profile_.devices != 1) {
       return {Code::kInvalidArgument, "bare runs are pairs with one device each (contacts 1)"};
@@ -364,13 +375,11 @@ Status Run::Impl::Go() {
   if (!stopped_ && !idle) {
     if (auto met = Introduce(); !met.ok()) return met;
   }
-  const bool begun = !stopped_;
-  if (begun) idle ? Sit(before) : Talk();
+  if (stopped_) return {Code::kUnavailable, "interrupted before the run began: nothing is proven"};
+  idle ? Sit(before) : Talk();
   report_.interrupted = stopped_;
-  if (begun) {  // else there is nothing to judge
-    Drain();
-    Judge();
-  }
+  Drain();
+  Judge();
   Conclude();
   swarm_->Close();
   Say(Phase::kOver);

@@ -177,10 +177,10 @@ void Chat::Finish(Now now) {
   if (!ending_) return;
   const auto& cursor = device_.brain().cursor();
   const bool owes = device_.online() && cursor.acked() < cursor.held();
-  if (lines_.empty() && unanswered_.empty() && asked_.empty() && !owes) return End(true, now);
-  if (now.mono_ms >= end_by_ms_) {
-    End(lines_.empty() && unanswered_.empty() && asked_.empty(), now);
-  }
+  const bool settled = lines_.empty() && unanswered_.empty() && asked_.empty();
+  // Even who says nothing wants to know whether they could have.
+  const bool tried = ever_online_ || told_down_;
+  if ((settled && tried && !owes) || now.mono_ms >= end_by_ms_) End(settled && ever_online_, now);
 }
 
 void Chat::End(bool good, Now now) {
@@ -188,6 +188,7 @@ void Chat::End(bool good, Now now) {
   done_ = true;
   good_ = good;
   device_.GoOffline(now);
+  if (!ever_online_) terminal_->Bad(now.unix_ms, "there never was a connection");
   for (const auto& [id, glimpse] : unanswered_) {
     terminal_->Bad(now.unix_ms, "not known to be sent: " + glimpse);
   }

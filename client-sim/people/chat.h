@@ -44,7 +44,8 @@ class Chat {
   int64_t NextDeadline() const;
 
   bool done() const { return done_; }
-  // Everything typed was sent and answered, and nobody took the device over.
+  // There was a connection, everything typed was sent and answered, and nobody took the device
+  // over.
   bool good() const { return good_; }
 
  private:
@@ -129,7 +130,7 @@ class Chat {
   std::deque<v1::Message> early_;  // came meanwhile
   int64_t early_until_ms_ = INT64_MAX;
   std::vector<Happening> happened_;
-  bool was_online_ = false, told_down_ = false;
+  bool was_online_ = false, ever_online_ = false, told_down_ = false;
   bool ending_ = false, done_ = false, good_ = false, replaced_ = false;
   int64_t end_by_ms_ = INT64_MAX;
   int64_t online_since_ms_ = 0;

@@ -67,7 +67,7 @@ void Chat::OnSynced(const Synced& synced, Now now) {
   }
   if (synced.resync) terminal_->Note(now.unix_ms, "reading the chats anew");
   if (!was_online_) online_since_ms_ = now.mono_ms;
-  was_online_ = true;
+  was_online_ = ever_online_ = true;
   told_down_ = false;
   if (!listing_.empty()) return;
   v1::Request request;

@@ -10,7 +10,7 @@ namespace nightjar::report {
 namespace {
 
 std::string Grouped(std::string digits) {
-  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
   return digits;
 }
 

@@ -123,6 +123,7 @@ class FakeHub : public CallQueue {
   PresenceState PresenceOf(const std::string& uid);
   void RelayPresence(const SetPresence& c, const PresenceState& state);
   void ForgetOneDevice(fake::UserState& user);
+  void SettleOwed(const std::string& uid, fake::UserState& user);
   void SetDue(const std::string& uid);
 
   fake::ChatState* FindChat(const std::string& chat);

@@ -52,6 +52,7 @@ Reply FakeHub::Do(const Login& c) {
   if (user.base > device.acked) {  // older entries are gone: what they were counts as acknowledged
     device.acked = user.base;
     device.resync = true;
+    SettleOwed(c.uid, user);
   }
   reply.resync = device.resync;
   const Route route{c.broker, c.session};
@@ -190,6 +191,15 @@ void FakeHub::RelayMark(const Ack& ack, const Ack::ChatMark& mark) {
   }
 }
 
+// What is owed up to the furthest acknowledgement is settled.
+void FakeHub::SettleOwed(const std::string& uid, UserState& user) {
+  const uint64_t most = user.MaxAcked();
+  if (user.owed == 0 || most < user.owed) return;
+  const bool settled = most >= user.head();
+  user.owed = settled ? 0 : most + 1;
+  if (settled) Partition(uid).due.erase(uid);
+}
+
 Reply FakeHub::Do(const Ack& c) {
   using Outcome = AckReply::Outcome;
   AckReply reply;
@@ -222,12 +232,7 @@ Reply FakeHub::Do(const Ack& c) {
   for (const auto& [name, other] : user->devices) least = std::min(least, other.acked);
   for (; user->base < least; ++user->base) user->inbox.pop_front();
 
-  const uint64_t most = user->MaxAcked();
-  if (user->owed != 0 && most >= user->owed) {
-    const bool settled = most >= user->head();
-    user->owed = settled ? 0 : most + 1;
-    if (settled) Partition(c.uid).due.erase(c.uid);
-  }
+  SettleOwed(c.uid, *user);
   return reply;
 }
 

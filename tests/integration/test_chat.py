@@ -156,6 +156,12 @@ def test_bad_use_is_one_line(args, word):
     assert done.returncode != 0 and word in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
+def test_nobody_there_and_nothing_to_say():
+    done = subprocess.run([SIM, "chat", "--user", "a", "--port", "1", "--token", "x"], capture_output=True, text=True,
+                          timeout=30 * SLOWNESS, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and "there never was a connection" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_bad_token_says_so(stack, user):
     with Program(chat_argv(stack, user(), "--token", "x.y.z")) as person:
         person.line("refused by the broker")

@@ -19,7 +19,7 @@ struct Conn {
   bool asked = false;              // the broker has seen CONNECT
   bool server_open = false;        // let in, and the broker has not seen the end
   bool client_open = true;         // the device has not seen the end
-  bool told = false;               // something was sent to the device
+  bool synced = false;             // the first sync was sent to the device
   bool heard = false;              // the broker knows by now in which encoding to answer
   bool cut = false;                // nothing passes any more
   int64_t up_at = 0, down_at = 0;  // when the newest packet of each direction arrives

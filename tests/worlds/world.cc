@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tests/contract/hub/print.h"
+#include "tests/worlds/json_line.h"
 #include "tests/worlds/tokens.h"
 
 namespace nightjar::worlds {
@@ -28,6 +29,12 @@ client::OracleOptions JudgeOptions(const Shape& shape) {
   }
   options.late_slack_ms = 60'000;  // calls to the hub may wait, fail and be tried again
   return options;
+}
+
+bool HoldsSync(std::string topic, std::string payload) {
+  if (topic.starts_with("json/") && !FromJsonLine(topic, payload)) return false;
+  v1::ServerFrame frame;
+  return frame.ParseFromString(payload) && frame.has_sync();
 }
 
 }  // namespace
@@ -261,11 +268,11 @@ void World::Down(const ConnPtr& conn, const std::string& topic, std::string payl
     Break("JSON", phone.name() + " was sent what is not JSON: " + topic);
   }
   // A broker whose queue to a device is full drops what has QoS 0. Presence has nothing to make
-  // that good, so it is spared. So is what comes first to an inbox on a connection: no queue is
-  // full then.
+  // that good, so it is spared. So is what comes to an inbox up to the first sync of a connection:
+  // no queue is full then.
   const bool presence = topic.find("presence/") != std::string::npos;
-  const bool spared = presence || !conn->told;
-  if (!presence) conn->told = true;
+  const bool spared = presence || !conn->synced;
+  if (!presence && !conn->synced) conn->synced = HoldsSync(topic, payload);
   if (!settling_ && !spared && dice_.Chance(shape_.lossy_permille)) {
     Say("{} <- {}: dropped", conn->client_id, topic);
     return;

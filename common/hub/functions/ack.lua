@@ -26,18 +26,6 @@ local function mark_move(kind, tail, uid, id)
   return tonumber(count) <= RECEIPT_MEMBERS and 1 or 0
 end
 
--- What was owed up to `most` (the furthest acknowledgement) is settled.
-local function owed_settle(user, tail, owed, most, head)
-  if most < owed then return end
-  if most < head then
-    call('HSET', user, 'owed', most + 1)
-    return
-  end
-  call('HDEL', user, 'owed')
-  local brace = string.find(tail, '}', 1, true)
-  call('ZREM', K_DUE .. string.sub(tail, 1, brace), string.sub(tail, brace + 2))
-end
-
 local function ack(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[2], argv[3]
   local seq = tonumber(argv[5])
@@ -89,7 +77,7 @@ local function ack(keys, argv)
   if least > base then call('LTRIM', K_INBOX .. tail, least - base, -1) end
   -- Less than it has: asked before the resync that took it further, and the device may not know of that.
   if u[5] and seq >= had then call('HDEL', user, 'z:' .. device) end
-  if u[3] then owed_settle(user, tail, tonumber(u[3]), most, head) end
+  owed_settle(user, tail, u[3], most, head)
   return reply
 end
 

@@ -39,6 +39,18 @@ local function acked_range(user, devices)
   return most, least
 end
 
+-- What was owed up to `most` (the furthest acknowledgement) is settled. `owed` is the field's value.
+local function owed_settle(user, tail, owed, most, head)
+  if not owed or most < tonumber(owed) then return end
+  if most < head then
+    call('HSET', user, 'owed', most + 1)
+    return
+  end
+  call('HDEL', user, 'owed')
+  local brace = string.find(tail, '}', 1, true)
+  call('ZREM', K_DUE .. string.sub(tail, 1, brace), string.sub(tail, brace + 2))
+end
+
 -- Works "br" out anew from routes and tails. Returns the number of routes.
 local function routes_rebuild(user, devices, tails)
   local _, fields = device_fields(devices, 'r:')
@@ -119,7 +131,7 @@ local function login(keys, argv)
   if not broker_lives(argv[6]) then return {} end
   local now = now_ms()
   local u = call('HMGET', user, 'base', 'dv', 'tl', 'on', 'name', 'email', 'a:' .. device,
-    'r:' .. device, 'z:' .. device)
+    'r:' .. device, 'z:' .. device, 'owed')
   local base = inbox_drop_old(tail, tonumber(u[1] or 0), now, math.huge)
   local head = base + call('LLEN', K_INBOX .. tail)
   local devices, start, resync = u[2] or '', tonumber(u[7] or nil), u[9] and 1 or 0
@@ -129,7 +141,10 @@ local function login(keys, argv)
     if #device_fields(devices, '') >= USER_DEVICES then devices = device_forget(user, devices) end
     devices = devices .. device .. ','
   end
-  if base > start then start, resync = base, 1 end
+  if base > start then  -- what is passed over counts as acknowledged
+    start, resync = base, 1
+    owed_settle(user, tail, u[10], math.max(start, (acked_range(user, devices))), head)
+  end
   local route = argv[5] .. ' ' .. argv[6]
   call('HSET', user, 'dv', devices, 'a:' .. device, start, 'r:' .. device, route,
     's:' .. device, now, 'la', now)

@@ -58,11 +58,6 @@ class Items {
   bool ok_;
 };
 
-std::vector<std::string> DirectMembers(const ChatName& chat) {
-  if (chat.low == chat.high) return {chat.low};
-  return {chat.low, chat.high};
-}
-
 // From `at` on: place in `uids` (from 1), seq, place, seq, ...
 std::vector<Delivery> Deliveries(Items& items, size_t at, const std::vector<std::string>& uids) {
   std::vector<Delivery> out;
@@ -91,8 +86,7 @@ Reply Read(const Send& send, Items& items) {
     reply.msg_id = items.Id(1);
     reply.task = items.Flag(2);
     const auto chat = ParseChatId(send.chat);
-    reply.deliveries =
-        Deliveries(items, 3, chat && chat->direct ? DirectMembers(*chat) : send.members);
+    reply.deliveries = Deliveries(items, 3, chat && chat->direct ? chat->Members() : send.members);
   }
   return reply;
 }
@@ -151,7 +145,7 @@ Reply Read(const GetChat& get, Items& items) {
   if (!reply.members_included) return reply;
   if (reply.record.direct) {
     if (const auto chat = ParseChatId(get.chat)) {
-      for (std::string& uid : DirectMembers(*chat)) {
+      for (std::string& uid : chat->Members()) {
         reply.members.push_back({std::move(uid), items.Id(7), 0});
       }
     }

@@ -100,7 +100,7 @@ struct RedisHub::State {
   // From any thread.
   void Wake() {
     const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = write(wake_fd, &one, sizeof one);
+    [[maybe_unused]] const ssize_t size = write(wake_fd, &one, sizeof one);
   }
 
   void Run();

@@ -79,6 +79,26 @@ TEST_P(SessionTest, AnAcknowledgementFromBeforeAResyncSettlesNothing) {
   EXPECT_FALSE(Login("bob").resync);
 }
 
+TEST_P(SessionTest, WhatAResyncPassesOverOwesNoPush) {
+  Login("bob");
+  Logout("bob");
+  for (uint64_t i = 1; i <= kInboxBound + 2; ++i) Send(kDirect, "alice", i);
+  EXPECT_EQ(HiddenUser("bob").owed, 1u);
+  Login("bob");  // starts after 2
+  EXPECT_EQ(HiddenUser("bob").owed, 3u) << "the rest still does";
+}
+
+TEST_P(SessionTest, AResyncOverEverythingOwesNoPush) {
+  Login("bob");
+  Send(kDirect, "alice", 1);
+  Logout("bob");
+  EXPECT_EQ(HiddenUser("bob").owed, 1u);
+  world().Advance(int64_t{31} * 24 * 3600 * 1000);
+  EXPECT_EQ(Login("bob"), (LoginReply{Epoch(), 1, 1, true, "", 0, false}));
+  EXPECT_EQ(HiddenUser("bob").owed, 0u);
+  EXPECT_FALSE(IsDue("bob"));
+}
+
 TEST_P(SessionTest, OldEntriesGoAtLogin) {
   for (uint64_t i = 1; i <= 3; ++i) Send(kDirect, "alice", i);
   world().Advance(limits::kInboxMs);

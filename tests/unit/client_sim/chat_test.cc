@@ -107,6 +107,35 @@ TEST_F(ChatTest, TheEndSaysWhatWasNotSent) {
   EXPECT_TRUE(alice_.Shows("not known to be sent: into the void")) << alice_.out.str();
 }
 
+// Every try to connect fails.
+class DeadLink final : public Link {
+ public:
+  void Open() override { tried_ = true; }
+  void Close() override { tried_ = false; }
+  void Subscribe(const std::string&) override {}
+  void Publish(const std::string&, const std::string&) override {}
+  void Poll(std::vector<LinkEvent>& out) override {
+    out.clear();
+    if (tried_) out.push_back({LinkEvent::Kind::kDown, "", "refused"});
+    tried_ = false;
+  }
+
+ private:
+  bool tried_ = false;
+};
+
+TEST(LonelyChatTest, TheEndWithoutAnyConnectionIsNotGood) {
+  std::ostringstream out;
+  Terminal terminal(out, /*colours=*/false);
+  Chat chat({"carol", "phone", 1}, std::make_unique<DeadLink>(), &terminal);
+  Now now{.mono_ms = 1000, .unix_ms = 1'700'000'000'000};
+  chat.EndOfInput(now);
+  for (int i = 0; i < 3 && !chat.done(); ++i) chat.Step(now);
+  EXPECT_TRUE(chat.done());
+  EXPECT_FALSE(chat.good());
+  EXPECT_NE(out.str().find("there never was a connection"), std::string::npos) << out.str();
+}
+
 TEST_F(ChatTest, QuitEndsAndDropsWhatFollows) {
   alice_.chat.Line("/quit");
   alice_.chat.Line("never");

@@ -237,7 +237,7 @@ TEST_F(ReportFile, ErrorsNameThePath) {
   EXPECT_EQ(WriteFile(Path("no/such"), "x").message(),
             Path("no/such") + ": cannot write: No such file or directory");
   EXPECT_EQ(WriteFile(Path(""), "x").message(), Path("") + ": cannot write: Is a directory");
-  for (const std::string path : {Path("no/such"), Path("")}) {
+  for (const std::string& path : {Path("no/such"), Path("")}) {
     EXPECT_EQ(CheckWritable(path).message(), WriteFile(path, "x").message());
   }
   EXPECT_TRUE(CheckWritable(Path("new")).ok());

@@ -22,6 +22,12 @@ Reply Parse(const Call& call, const std::string& resp) {
   return reply;
 }
 
+// A literal with zeros in it.
+template <size_t N>
+std::string Bytes(const char (&text)[N]) {
+  return {text, N - 1};
+}
+
 bool Internal(const Reply& reply) {
   const Failure* failure = std::get_if<Failure>(&reply);
   return failure != nullptr && failure->kind == Failure::Kind::kInternal;
@@ -35,7 +41,7 @@ Send DirectSend() {
 
 TEST(Decode, AnAcceptedSend) {
   const Reply reply =
-      Parse(DirectSend(), std::string("*5\r\n:0\r\n$8\r\n\1\0\0\0\0\0\0\0\r\n:1\r\n:2\r\n:9\r\n", 40));
+      Parse(DirectSend(), Bytes("*5\r\n:0\r\n$8\r\n\1\0\0\0\0\0\0\0\r\n:1\r\n:2\r\n:9\r\n"));
   const SendReply& send = std::get<SendReply>(reply);
   EXPECT_EQ(send.msg_id, 1u);
   EXPECT_TRUE(send.task);
@@ -61,8 +67,8 @@ TEST(Decode, RefusesWhatCannotBe) {
 }
 
 TEST(Decode, ADeliveryToNobodyIsWrong) {
-  EXPECT_TRUE(Internal(Parse(
-      DirectSend(), std::string("*5\r\n:0\r\n$8\r\n\1\0\0\0\0\0\0\0\r\n:0\r\n:3\r\n:9\r\n", 40))));
+  EXPECT_TRUE(Internal(
+      Parse(DirectSend(), Bytes("*5\r\n:0\r\n$8\r\n\1\0\0\0\0\0\0\0\r\n:0\r\n:3\r\n:9\r\n"))));
   Append append;
   append.uids = {"a"};
   append.messages.resize(1);
