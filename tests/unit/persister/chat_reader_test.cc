@@ -157,6 +157,7 @@ TEST(ChatReader, ABigGroupShowsItsFirstMembers) {
 
 TEST(ChatReader, DeliveredMarksComeAlong) {
   ReaderWorld world;
+  world.hub.fake().Admit({"b1#1"});
   world.hub.Do(hub::Login{
       .uid = "bob", .device = "phone", .broker = "b1#1", .session = 1, .name = "", .email = ""});
   const MsgId id = world.Say("alice", kChat);
