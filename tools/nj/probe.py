@@ -20,6 +20,21 @@ def redis(port, *command):
         return sock.makefile("rb").readline().strip()
 
 
+def redis_list(port, *command):
+    """Redis's answer that is a list of strings; empty for nil. OSError if there is none."""
+    request = b"*%d\r\n" % len(command)
+    for word in command:
+        request += b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode())
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
+        sock.settimeout(TIMEOUT)
+        sock.sendall(request)
+        file = sock.makefile("rb")
+        head = file.readline()
+        if not head.startswith(b"*"):
+            raise OSError(head.decode(errors="replace").strip() or "closed")
+        return [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(max(0, int(head[1:])))]
+
+
 def redis_ready(port):
     try:
         return redis(port, "PING") == b"+PONG"
