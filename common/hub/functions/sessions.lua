@@ -132,7 +132,8 @@ end
 -- Reply {epoch, start, head, resync 0/1, previous route or '', online 0/1}, {} the broker has been cleared
 local function login(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[3], argv[4]
-  local epoch = call('HGET', K_HUB, 'epoch')
+  local hub = call('HMGET', K_HUB, 'epoch', 'rid')
+  local epoch = hub[1]
   if not epoch then return other_hub() end
   if not broker_lives(argv[6]) then return {} end
   local now = now_ms()
@@ -151,8 +152,8 @@ local function login(keys, argv)
     start, resync = base, 1
     owed_settle(user, tail, u[10], math.max(start, (acked_range(user, devices))), head)
   end
-  if u[11] ~= epoch then
-    -- The end of the inbox may be another one than the user's devices have seen.
+  if hub[2] and u[11] ~= epoch then
+    -- After a promotion without proof: the end of the inbox may be another than the devices have seen.
     if u[11] then
       resync = 1
       resync_owed(user, devices)
