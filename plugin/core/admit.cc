@@ -42,7 +42,11 @@ Result<Claims> Check(const State& s, const ConnectAsked& event, const ClientId& 
 }
 
 Session* Refuse(State& s, const ConnectAsked& event, const std::string& reason) {
-  LogSome(s, "connect_refused", LogLevel::kNotice,
+  // Who shows nothing at all is a load balancer's health check, once a second: that is no news, and
+  // must not use up the lines of those who were refused for a reason.
+  const bool shows_nothing = event.user.empty() && event.password.empty();
+  LogSome(s, shows_nothing ? "connect_probed" : "connect_refused",
+          shows_nothing ? LogLevel::kDebug : LogLevel::kNotice,
           fmt::format("connect refused: client {}: {}", ForLog(event.client_id), reason));
   return nullptr;
 }

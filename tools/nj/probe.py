@@ -8,16 +8,44 @@ import struct
 TIMEOUT = 4.0   # seconds for one answer; the plugin gives a store request up after 3
 
 
-def redis(port, *command):
-    """Redis's answer to one command as bytes (first line only). OSError if there is none."""
+def redis_asked(port, command):
+    """A connection that the command was sent over."""
     request = b"*%d\r\n" % len(command)
     for word in command:
         data = word.encode()
         request += b"$%d\r\n%s\r\n" % (len(data), data)
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock:
+    sock = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+    try:
         sock.settimeout(TIMEOUT)
         sock.sendall(request)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def redis(port, *command):
+    """Redis's answer to one command as bytes (first line only). OSError if there is none."""
+    with redis_asked(port, command) as sock:
         return sock.makefile("rb").readline().strip()
+
+
+def redis_text(port, *command):
+    """Redis's answer that is one string, as text; None for nil. OSError if there is none."""
+    with redis_asked(port, command) as sock:
+        file = sock.makefile("rb")
+        size = int(file.readline()[1:])
+        return file.read(size).decode() if size >= 0 else None
+
+
+def redis_list(port, *command):
+    """Redis's answer that is a list of strings; empty for nil. OSError if there is none."""
+    with redis_asked(port, command) as sock:
+        file = sock.makefile("rb")
+        head = file.readline()
+        if not head.startswith(b"*"):
+            raise OSError(head.decode(errors="replace").strip() or "closed")
+        return [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(max(0, int(head[1:])))]
 
 
 def redis_ready(port):

@@ -18,7 +18,7 @@ BASE = """
     mosquitto mosquitto-clients mosquitto-dev redis-server redis-tools
 """.split()
 # On top of it for ./nj test; node and npm only if there are none from elsewhere.
-TEST = ["python3-venv"]
+TEST = ["haproxy", "openssl", "python3-venv"]
 TEST_COMMANDS = {"node": "nodejs", "npm": "npm"}
 # For ./nj fmt, ./nj lint and the fuzz preset.
 CLANG = "clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev".split()

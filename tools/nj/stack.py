@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from nj import build, files, jwt, ports, probe, process, sanitizers
+from nj import build, files, jwt, ports, probe, process, sanitizers, sentinel
 from nj.common import Failed, exit_text, read_text, say, write_file
 
 READY_SECONDS = 30      # for one part to come up
@@ -52,11 +52,26 @@ class Stack:
         if entry not in self.processes:
             self.processes.append(entry)
         name = entry["name"]
-        part = {"redis": self.data["redis"], "persister": self.data["persister"]}.get(name)
-        if part is None:
-            part = self.broker(name)
-        part["pid"] = entry["pid"]
+        parts = {"redis": self.data["redis"], "persister": self.data["persister"],
+                 **{broker["id"]: broker for broker in self.data["brokers"]}}
+        if name in parts:
+            parts[name]["pid"] = entry["pid"]
         self.save()
+
+    def redis_port(self, name):
+        """Of a Redis or a Sentinel; None for other processes."""
+        redis = self.data["redis"]
+        if name == "redis":
+            return redis["port"]
+        for kind, ports_ in (("redis", redis.get("redis_ports", [])), ("sentinel", redis.get("sentinel_ports", []))):
+            number = name.removeprefix(kind)
+            if number != name and number.isdigit() and int(number) <= len(ports_):
+                return ports_[int(number) - 1]
+        return None
+
+    def master_port(self):
+        """Where the hub is."""
+        return sentinel.master_port(self.data["redis"].get("sentinel_ports", [])) or self.data["redis"]["port"]
 
     def token(self, uid=probe.PROBE_UID, **kwargs):
         return jwt.sign(self.path("keys.json"), uid, **kwargs)
@@ -66,8 +81,9 @@ class Stack:
         if not process.running(entry):
             return "not running"
         name = entry["name"]
-        if name == "redis":
-            return None if probe.redis_ready(self.data["redis"]["port"]) else "no answer to PING"
+        port = self.redis_port(name)
+        if port:
+            return None if probe.redis_ready(port) else "no answer to PING"
         if name == "persister":
             return self.unanswered()
         return probe.broker(self.broker(name)["mqtt"], self.token())
@@ -151,10 +167,9 @@ def start_all(stack, args):
     reserved = ports.Reserved()
     try:
         brokers = place_brokers(stack, args, before["brokers"], reserved)
-        redis_port = reserved.prefer(before["redis"].get("port"))
-        files.redis_conf(stack.path("redis.conf"), redis_port, stack.path("redis"), args.redis_memory)
+        hub = place_redis(stack, args, before["redis"], reserved)
         for broker in brokers:
-            options = {"redis": f"127.0.0.1:{redis_port}", "key_file": keys, "broker_id": broker["id"],
+            options = {**hub["plugin"], "key_file": keys, "broker_id": broker["id"],
                        "wake_socket": broker["unix"], **dict(args.plugin_opt)}
             files.mosquitto_conf(stack.path(f"{broker['id']}.conf"), broker["mqtt"], broker["ws"], broker["unix"],
                                  plugin, options, mosquitto_version(mosquitto))
@@ -163,7 +178,7 @@ def start_all(stack, args):
 
     stack.data = {
         "brokers": brokers,
-        "redis": {"host": "127.0.0.1", "port": redis_port, "pid": 0},
+        "redis": {"host": "127.0.0.1", "port": hub["servers"][0][1], "pid": 0, **hub["ports"]},
         "persister": {"pid": 0},
         "key_file": keys, "preset": args.preset, "store": args.store, "processes": [],
     }
@@ -175,8 +190,14 @@ def start_all(stack, args):
         return {"name": name, "pid": 0, "start": 0, "argv": argv, "cwd": stack.folder,
                 "env": process.environment(extra), "log": stack.path("log", log)}
 
-    begin(stack, entry("redis", [redis, stack.path("redis.conf")], "redis.log"),
-          lambda: None if probe.redis_ready(redis_port) else "no answer to PING")
+    for name, port in hub["servers"]:
+        begin(stack, entry(name, [redis, stack.path(f"{name}.conf")], f"{name}.log"),
+              lambda port=port: None if probe.redis_ready(port) else "no answer to PING")
+    for number, (name, port) in enumerate(hub["sentinels"], 1):
+        last = number == len(hub["sentinels"])
+        begin(stack, entry(name, [redis, stack.path(f"{name}.conf"), "--sentinel"], f"{name}.log"),
+              lambda port=port, last=last: sentinel.agreed(hub["placed"]) if last else
+              None if probe.redis_ready(port) else "no answer to PING")
     for broker in brokers:
         name = broker["id"]
         begin(stack, entry(name, [mosquitto, "-c", stack.path(f"{name}.conf")], f"{name}.log",
@@ -184,9 +205,26 @@ def start_all(stack, args):
               lambda port=broker["mqtt"]: probe.broker(port, stack.token()))
     addresses = [word for broker in brokers for word in ("--broker", f"127.0.0.1:{broker['mqtt']}")]
     begin(stack, entry("persister", [
-        persister, "--redis", f"127.0.0.1:{redis_port}", *addresses,
+        persister, *hub["persister"], *addresses,
         "--key-file", keys, "--data", stack.path("store"), "--id", "p1"], "persister.log",
                        sanitizers.preloaded(args.preset, leaks=True)), stack.unanswered)
+
+
+def place_redis(stack, args, before, reserved):
+    """Where Redis is to be, with its configuration written, and how brokers and persister are told."""
+    if args.redis == "sentinel":
+        placed = sentinel.place(before, reserved)
+        sentinel.write(stack, placed, args.redis_memory)
+        asked = sentinel.addresses(placed["sentinels"])
+        return {"placed": placed, "servers": sentinel.servers(placed), "sentinels": sentinel.sentinels(placed),
+                "ports": {"redis_ports": placed["redis"], "sentinel_ports": placed["sentinels"]},
+                "plugin": {"redis_sentinels": asked, "redis_master": sentinel.MASTER, "durability": "replica"},
+                "persister": ["--redis-sentinels", asked, "--redis-master", sentinel.MASTER,
+                              "--durability", "replica"]}
+    port = reserved.prefer(before.get("port"))
+    files.redis_conf(stack.path("redis.conf"), port, stack.path("redis"), args.redis_memory)
+    return {"servers": [("redis", port)], "sentinels": [], "ports": {}, "plugin": {"redis": f"127.0.0.1:{port}"},
+            "persister": ["--redis", f"127.0.0.1:{port}"]}
 
 
 def place_brokers(stack, args, before, reserved):
@@ -244,9 +282,11 @@ def stop_all(stack, quiet=False):
     (what it does not stays in Redis's log); Redis last."""
     any_ran = False
     seconds = STOP_SECONDS * sanitizers.slowness((stack.data or {}).get("preset"))
-    for part in ([entry for entry in stack.processes if entry["name"] not in ("persister", "redis")],
-                 [entry for entry in stack.processes if entry["name"] == "persister"],
-                 [entry for entry in stack.processes if entry["name"] == "redis"]):
+    hub = [entry for entry in stack.processes if entry["name"].startswith(("redis", "sentinel"))]
+    persister = [entry for entry in stack.processes if entry["name"] == "persister"]
+    for part in ([entry for entry in stack.processes if entry not in hub + persister], persister,
+                 [entry for entry in hub if entry["name"].startswith("sentinel")],
+                 [entry for entry in hub if entry["name"].startswith("redis")]):
         for entry, how in zip(part, process.stop_at_once(part, seconds)):
             any_ran = any_ran or how != "gone"
             if how == "killed":

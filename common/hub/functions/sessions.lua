@@ -3,7 +3,7 @@
 -- Fields of user:{p}:<uid>: "dv" the known devices in the order in which they became known, each
 -- followed by ','; per device "a:<device>" acknowledged, "r:<device>" its route "<session> <broker>",
 -- "s:<device>" last seen (ms), "z:<device>" there while a resync is owed: told at every login until the
--- device acknowledges anything, since a sync may be lost on the way; "tl" tails, "<broker> <count>\n" each; "br" the summary that appending
+-- device acknowledges anything, since a sync may be lost on the way; "ep" the epoch of the last login; "tl" tails, "<broker> <count>\n" each; "br" the summary that appending
 -- reads (inbox.lua); "la" last active (ms); "on" there if presence stands at online; "owed"; "name";
 -- "email".
 -- sessions:<broker id>: sorted set, all scores 0, of "uid:device:session:broker" (an empty device: a
@@ -119,6 +119,12 @@ local function relay_kick(previous, uid, device, own)
     .. pb_bytes(14, broker))
 end
 
+-- All devices of the user are told to resync, until each acknowledges something.
+local function resync_owed(user, devices)
+  local _, fields = device_fields(devices, 'z:')
+  for i = 1, #fields do call('HSET', user, fields[i], 1) end
+end
+
 -- nj_login: a device subscribed to its inbox. What kicks the session of the route that is replaced is
 -- relayed, unless it is at the caller's.
 -- KEYS 1 user:{p}:<uid>
@@ -126,12 +132,13 @@ end
 -- Reply {epoch, start, head, resync 0/1, previous route or '', online 0/1}, {} the broker has been cleared
 local function login(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[3], argv[4]
-  local epoch = call('HGET', K_HUB, 'epoch')
+  local hub = call('HMGET', K_HUB, 'epoch', 'rid')
+  local epoch = hub[1]
   if not epoch then return other_hub() end
   if not broker_lives(argv[6]) then return {} end
   local now = now_ms()
   local u = call('HMGET', user, 'base', 'dv', 'tl', 'on', 'name', 'email', 'a:' .. device,
-    'r:' .. device, 'z:' .. device, 'owed')
+    'r:' .. device, 'z:' .. device, 'owed', 'ep')
   local base = inbox_drop_old(tail, tonumber(u[1] or 0), now, math.huge)
   local head = base + call('LLEN', K_INBOX .. tail)
   local devices, start, resync = u[2] or '', tonumber(u[7] or nil), u[9] and 1 or 0
@@ -144,6 +151,14 @@ local function login(keys, argv)
   if base > start then  -- what is passed over counts as acknowledged
     start, resync = base, 1
     owed_settle(user, tail, u[10], math.max(start, (acked_range(user, devices))), head)
+  end
+  if hub[2] and u[11] ~= epoch then
+    -- After a promotion without proof: the end of the inbox may be another than the devices have seen.
+    if u[11] then
+      resync = 1
+      resync_owed(user, devices)
+    end
+    call('HSET', user, 'ep', epoch)
   end
   local route = argv[5] .. ' ' .. argv[6]
   call('HSET', user, 'dv', devices, 'a:' .. device, start, 'r:' .. device, route,

@@ -113,9 +113,9 @@ void RelayLink::Follow(const RedisAddress& at, const std::string& run_id, int64_
   const bool same = at_ == at && (run_id_.empty() || run_id_ == run_id);
   at_ = at;
   run_id_ = run_id;
-  if (same || link_.state() == Link::State::kClosed) return;
-  Break("calls go to another Redis now", now_ms);
-  next_open_ = now_ms;
+  if (!same && link_.state() != Link::State::kClosed) Break("calls go to another Redis now", now_ms);
+  // At once: marks that are relayed before it listens are not told again.
+  if (link_.state() == Link::State::kClosed) next_open_ = now_ms;
 }
 
 void RelayLink::Work(int64_t now_ms) {

@@ -84,8 +84,9 @@ def mosquitto_rr(stack, uid, device, topic, answer_topic, message, version="311"
                           check=False)
 
 
-def mqtt_js(stack, uid, device, version=4):
-    """mqtt.js over WebSockets. Write lines `sub TOPIC`, `pub TOPIC TEXT`, `end`; it prints what it hears."""
-    url = f"ws://127.0.0.1:{stack.broker['ws']}"
+def mqtt_js(stack, uid, device, version=4, ca=None):
+    """mqtt.js over WebSockets, over TLS if it is told whom to trust. Write lines `sub TOPIC`, `pub TOPIC TEXT`, `end`;
+    it prints what it hears."""
+    url = f"{'wss' if ca else 'ws'}://127.0.0.1:{stack.broker['ws']}"
     return Program(["node", os.path.join(HERE, "mqtt_js.cjs"), url, f"{uid}:{device}", uid, stack.token(uid),
-                    str(version)], env={**os.environ, "NODE_PATH": NODE_MODULES})
+                    str(version)], env={**os.environ, "NODE_PATH": NODE_MODULES, **({"NODE_EXTRA_CA_CERTS": ca} if ca else {})})
