@@ -141,13 +141,14 @@ void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other
   if (other_epoch) device.new_epoch_ms = now_.mono_ms;
   // Up to where another device acknowledged it is known which entries those were.
   const bool exact = !other_epoch && synced.epoch == user.epoch && synced.start <= known_acked;
-  if (!exact) user.passed_over_ms = now_.mono_ms;
+  if (!exact) user.passed_over_ms = device.blind_ms = now_.mono_ms;
   for (const ChatNo chat_no : user.chats) {
     ChatBook& chat = *chats_[chat_no];
     Slot& slot = chat.slots[SlotOf(chat_no, device_no)];
     ChatUser& here = chat.users[slot.user];
     const uint64_t upto = exact ? here.acked_upto : chat.newest();
     slot.optional_upto = std::max(slot.optional_upto, upto);
+    slot.inbox_from = UINT64_MAX;
     here.acked_upto = std::max(here.acked_upto, upto);
     if (other_epoch) here.marked_upto = 0;
     MarksChanged(chat_no);
@@ -205,6 +206,10 @@ void Oracle::Impl::Advance(uint32_t device_no, uint64_t seq, ChatNo chat_no, uin
           subject);
   } else {
     slot.last_seq_id = msg_id;
+  }
+  if (msg_id < slot.inbox_from) {
+    slot.inbox_from = msg_id;
+    if (device.blind_ms > kNoTime) RecountAll(chat_no);
   }
   // What was not acknowledged before comes again under the same number.
   size_t at = device.unacked.size();
