@@ -158,6 +158,7 @@ struct UserBook {
   int64_t epoch_ms = INT64_MIN / 2;        // when a device was first told of it, if not the first
   uint64_t max_seq = 0;                    // seen by anybody in this epoch
   uint64_t max_acked = 0;                  // by any device in this epoch
+  uint64_t blind_upto = 0;                 // up to here a resync passed over what nobody had seen
   uint64_t acked_before = 0;               // the same of older epochs: numbers may have gone on
   int64_t passed_over_ms = INT64_MIN / 2;  // last resync that passed entries over
   std::vector<uint32_t> devices;

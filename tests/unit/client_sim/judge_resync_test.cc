@@ -37,14 +37,17 @@ class JudgeResync : public testing::Test {
     oracle_.Took(device, happening, now_);
   }
   void Accepted(uint64_t id) { Took(alice_, SendAccepted{id, id, kChat, Text(id), 1}); }
-  void ComesToBob(uint64_t seq, uint64_t id) {
+  void ComesTo(DeviceId device, uint64_t seq, uint64_t id) {
     MessageCame came{seq, {}};
     came.message.set_chat_id(kChat);
     came.message.set_msg_id(id);
     came.message.set_author("alice");
     came.message.set_text(Text(id));
-    Took(bob_, came);
-    Took(bob_, AckSent{seq});
+    Took(device, came);
+    Took(device, AckSent{seq});
+  }
+  void ComesToBob(uint64_t seq, uint64_t id) {
+    ComesTo(bob_, seq, id);
     Took(alice_, MarkMoved{kChat, "bob", id});
   }
 
@@ -66,6 +69,18 @@ TEST_F(JudgeResync, WhatItPassedOverNeedNotComeInAChatThatBeganBeforeIt) {
   Accepted(10);
   Accepted(20);
   Took(bob_, AckSent{5});  // something else
+  EXPECT_TRUE(oracle_.Settled()) << oracle_.Outstanding();
+  oracle_.Finish(now_);
+  for (const Violation& broken : oracle_.violations()) ADD_FAILURE() << broken.what;
+}
+
+TEST_F(JudgeResync, WhatItPassedOverNeedNotComeToADeviceThatComesAfter) {
+  const DeviceId other = oracle_.Expect("bob", "c");
+  Took(other, Synced{1, 4, 5, true});
+  ComesToBob(5, 20);
+  ComesTo(other, 5, 20);
+  Accepted(10);
+  Accepted(20);
   EXPECT_TRUE(oracle_.Settled()) << oracle_.Outstanding();
   oracle_.Finish(now_);
   for (const Violation& broken : oracle_.violations()) ADD_FAILURE() << broken.what;
