@@ -82,7 +82,6 @@ class World {
   // The same, but the hub answers nothing.
   void AdvanceAlone(int64_t ms);
   Now now() const { return now_; }
-  void StepWallClock(int64_t ms) { now_.unix_ms += ms; }
 
   Engine& engine() { return *engine_; }
   const Config& config() const { return config_; }
