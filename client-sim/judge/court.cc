@@ -470,17 +470,6 @@ bool Oracle::Impl::Settled() const {
   return true;
 }
 
-std::string Oracle::Impl::MissingMark(ChatNo chat_no) const {
-  std::string line;
-  ForEachMark(*chats_[chat_no], [&](const Slot& slot, const ChatUser& user, uint64_t owed,
-                                    uint64_t mark) {
-    if (mark >= owed || !line.empty()) return;
-    line = fmt::format("; {} was not told that {} has {} (told up to {})",
-                       devices_[slot.device].name, users_[user.user].uid, Id(chat_no, owed), mark);
-  });
-  return line;
-}
-
 // The first device that has not acknowledged it.
 std::string Oracle::Impl::Lacking(const ChatBook& chat, const Entry& entry) const {
   for (size_t i = 0; i < chat.slots.size(); ++i) {
