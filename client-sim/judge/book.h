@@ -60,10 +60,11 @@ struct Mark {
 // A device in a chat.
 struct Slot {
   uint32_t device = kNone;
-  uint32_t user = 0;           // index in ChatBook::users
-  uint64_t optional_upto = 0;  // a resync passed over these: seeing them or not is both right
-  uint64_t last_seq_id = 0;    // newest that came by inbox in `session`
-  uint64_t newest_own = 0;     // newest message of its own user that it knows
+  uint32_t user = 0;                 // index in ChatBook::users
+  uint64_t optional_upto = 0;        // a resync passed over these: seeing them or not is both right
+  uint64_t last_seq_id = 0;          // newest that came by inbox in `session`
+  uint64_t inbox_from = UINT64_MAX;  // oldest that came by inbox since a resync passed entries over
+  uint64_t newest_own = 0;           // newest message of its own user that it knows
   uint32_t session = 0;
   std::vector<Mark> marks;
 };
@@ -147,6 +148,7 @@ struct DeviceBook {
   int64_t resynced_ms = INT64_MIN / 2;
   int64_t new_epoch_ms = INT64_MIN / 2;  // the last resync for a new epoch
   int64_t passed_ms = INT64_MIN / 2;     // the last resync that passed entries over
+  int64_t blind_ms = INT64_MIN / 2;      // the last that passed over what nobody acknowledged
   Fifo<Unacked> unacked;
 };
 
@@ -156,6 +158,7 @@ struct UserBook {
   int64_t epoch_ms = INT64_MIN / 2;        // when a device was first told of it, if not the first
   uint64_t max_seq = 0;                    // seen by anybody in this epoch
   uint64_t max_acked = 0;                  // by any device in this epoch
+  uint64_t blind_upto = 0;                 // up to here a resync passed over what nobody had seen
   uint64_t acked_before = 0;               // the same of older epochs: numbers may have gone on
   int64_t passed_over_ms = INT64_MIN / 2;  // last resync that passed entries over
   std::vector<uint32_t> devices;

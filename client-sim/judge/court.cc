@@ -181,6 +181,12 @@ Owed Oracle::Impl::OwedTo(const ChatBook& chat, const Entry& entry, const Slot& 
   // What was on its way when numbers began anew is found in history, not in the inbox.
   const int64_t new_epoch_ms = std::max(device.new_epoch_ms, users_[device.user].epoch_ms);
   if (std::min(entry.written_ms, entry.known_ms) <= new_epoch_ms) return Owed::kMaybe;
+  // Written before a resync that passed over nobody knows what, and heard of only since: it was
+  // passed over too, unless it comes after what the inbox went on with.
+  if (entry.written_ms <= device.blind_ms && entry.known_ms > device.blind_ms &&
+      entry.msg_id < slot.inbox_from) {
+    return Owed::kMaybe;
+  }
   // A resync passed over it before the judge knew of it, and who left does not find it in history.
   if (std::min(entry.written_ms, entry.known_ms) <= device.passed_ms &&
       user.member.LeftAfter(entry.msg_id)) {
@@ -462,17 +468,6 @@ bool Oracle::Impl::Settled() const {
     marks_dirty_.pop_back();
   }
   return true;
-}
-
-std::string Oracle::Impl::MissingMark(ChatNo chat_no) const {
-  std::string line;
-  ForEachMark(*chats_[chat_no], [&](const Slot& slot, const ChatUser& user, uint64_t owed,
-                                    uint64_t mark) {
-    if (mark >= owed || !line.empty()) return;
-    line = fmt::format("; {} was not told that {} has {} (told up to {})",
-                       devices_[slot.device].name, users_[user.user].uid, Id(chat_no, owed), mark);
-  });
-  return line;
 }
 
 // The first device that has not acknowledged it.

@@ -107,7 +107,8 @@ class Oracle::Impl {
   void Advance(uint32_t device, uint64_t seq, ChatNo chat, uint64_t msg_id, bool marks);
   void Skipped(uint32_t device, uint64_t upto);
   // `known_acked`: what the user is known to have acknowledged before this sync.
-  void PassOver(uint32_t device, const Synced& synced, bool other_epoch, uint64_t known_acked);
+  void PassOver(uint32_t device, const Synced& synced, bool other_epoch, uint64_t acked_before,
+                uint64_t known_acked);
   void CheckStart(uint32_t device, const Synced& synced);
   void Saw(uint32_t device, ChatNo chat, judge::Entry& entry, uint64_t seq);
   void SawSettled(uint32_t device, ChatNo chat, uint64_t msg_id, uint64_t seq);

@@ -84,7 +84,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
     user.epoch_ms = user.epoch != 0 ? now_.mono_ms : epoch_ms_;
     user.epoch = synced.epoch;
     user.acked_before = std::max(user.acked_before, user.max_acked);
-    user.max_seq = user.max_acked = 0;
+    user.max_seq = user.max_acked = user.blind_upto = 0;
   }
   if (first || other_epoch) {
     device.epoch = synced.epoch;
@@ -92,7 +92,8 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
     device.most_held = device.most_acked = 0;
     device.unacked.clear();
   }
-  const bool passed_over = synced.resync && synced.start > device.most_acked;
+  const uint64_t acked_before = device.most_acked;
+  const bool passed_over = synced.resync && synced.start > acked_before;
   while (!device.unacked.empty() && device.unacked.front().seq <= synced.start) {
     device.unacked.pop_front();
   }
@@ -123,7 +124,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
     }
   }
   if (passed_over || other_epoch) {
-    PassOver(device_no, synced, other_epoch, known_acked);
+    PassOver(device_no, synced, other_epoch, acked_before, known_acked);
   } else if (device.session_resynced || first) {
     device.resynced_ms = synced.resync ? now_.mono_ms : device.resynced_ms;
     for (const ChatNo chat : user.chats) {
@@ -134,7 +135,7 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
 }
 
 void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other_epoch,
-                            uint64_t known_acked) {
+                            uint64_t acked_before, uint64_t known_acked) {
   DeviceBook& device = devices_[device_no];
   UserBook& user = users_[device.user];
   device.resynced_ms = device.passed_ms = now_.mono_ms;
@@ -142,12 +143,18 @@ void Oracle::Impl::PassOver(uint32_t device_no, const Synced& synced, bool other
   // Up to where another device acknowledged it is known which entries those were.
   const bool exact = !other_epoch && synced.epoch == user.epoch && synced.start <= known_acked;
   if (!exact) user.passed_over_ms = now_.mono_ms;
+  // Another device may have acknowledged them by being passed over them itself.
+  if (!exact || acked_before < user.blind_upto) device.blind_ms = now_.mono_ms;
+  if (!exact && synced.epoch == user.epoch) {
+    user.blind_upto = std::max(user.blind_upto, synced.start);
+  }
   for (const ChatNo chat_no : user.chats) {
     ChatBook& chat = *chats_[chat_no];
     Slot& slot = chat.slots[SlotOf(chat_no, device_no)];
     ChatUser& here = chat.users[slot.user];
     const uint64_t upto = exact ? here.acked_upto : chat.newest();
     slot.optional_upto = std::max(slot.optional_upto, upto);
+    slot.inbox_from = UINT64_MAX;
     here.acked_upto = std::max(here.acked_upto, upto);
     if (other_epoch) here.marked_upto = 0;
     MarksChanged(chat_no);
@@ -205,6 +212,10 @@ void Oracle::Impl::Advance(uint32_t device_no, uint64_t seq, ChatNo chat_no, uin
           subject);
   } else {
     slot.last_seq_id = msg_id;
+  }
+  if (msg_id < slot.inbox_from) {
+    slot.inbox_from = msg_id;
+    if (device.blind_ms > kNoTime) RecountAll(chat_no);
   }
   // What was not acknowledged before comes again under the same number.
   size_t at = device.unacked.size();

@@ -99,4 +99,15 @@ Oracle::Impl::MarkCount Oracle::Impl::CountMarks(const ChatBook& chat) const {
   return count;
 }
 
+std::string Oracle::Impl::MissingMark(ChatNo chat_no) const {
+  std::string line;
+  ForEachMark(*chats_[chat_no], [&](const Slot& slot, const ChatUser& user, uint64_t owed,
+                                    uint64_t mark) {
+    if (mark >= owed || !line.empty()) return;
+    line = fmt::format("; {} was not told that {} has {} (told up to {})",
+                       devices_[slot.device].name, users_[user.user].uid, Id(chat_no, owed), mark);
+  });
+  return line;
+}
+
 }  // namespace nightjar::client

@@ -41,8 +41,7 @@ struct PendingAck {
   SessionId session = 0;
   uint32_t generation = 0;
   std::string uid;
-  uint64_t seq = 0;
-  std::vector<MarkWork> marks;
+  std::shared_ptr<const AckWork> work;
 };
 struct PendingHeads {
   struct Asked {

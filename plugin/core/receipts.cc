@@ -1,6 +1,8 @@
 #include "plugin/core/receipts.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "plugin/core/inbox_entry.h"
 #include "plugin/core/tell.h"
@@ -23,9 +25,9 @@ void AddMark(AckWork& work, const EntryInfo& info) {
   }
 }
 
-void Merge(AckWork& into, uint64_t seq, std::vector<MarkWork>& marks) {
-  into.seq = std::max(into.seq, seq);
-  for (const MarkWork& mark : marks) {
+void Merge(AckWork& into, const AckWork& work) {
+  into.seq = std::max(into.seq, work.seq);
+  for (const MarkWork& mark : work.marks) {
     for (const std::string& author : mark.authors) {
       AddMark(into, {mark.chat, author, mark.msg_id, true});
     }
@@ -41,14 +43,14 @@ void Submit(State& s, Session& session) {
   call.uid = *session.user->uid;
   call.device = session.device;
   call.epoch = in.epoch;
-  call.seq = in.ack.seq;
+  in.asked = std::make_shared<const AckWork>(std::exchange(in.ack, {}));
+  call.seq = in.asked->seq;
   call.now_ms = s.now.unix_ms;
   call.broker = s.broker;
-  for (const MarkWork& mark : in.ack.marks) {
+  for (const MarkWork& mark : in.asked->marks) {
     call.marks.push_back({mark.chat, mark.msg_id, mark.authors});
   }
-  PendingAck pending{session.id, in.generation, call.uid, call.seq, std::move(in.ack.marks)};
-  in.ack = {};
+  PendingAck pending{session.id, in.generation, call.uid, in.asked};
   Ask(s, std::move(call), std::move(pending));
 }
 
@@ -218,19 +220,21 @@ Outcome OnAckReply(State& s, PendingAck& pending, hub::Reply& reply) {
   const auto* done = Expect<hub::AckReply>(reply, failure);
   if (done == nullptr) {
     if (session == nullptr) return {};  // its entries come again, and are acknowledged again
-    Merge(session->inbox->ack, pending.seq, pending.marks);
+    Merge(session->inbox->ack, *pending.work);
+    session->inbox->asked = nullptr;
     s.timers.Add(s.now.mono_ms + kAckAgainMs, TimerKind::kAckAgain, session->id);
     return {};
   }
   for (const hub::AckReply::Moved& moved : done->moved) {
-    if (!moved.tell || moved.mark >= pending.marks.size()) continue;
-    const MarkWork& mark = pending.marks[moved.mark];
+    if (!moved.tell || moved.mark >= pending.work->marks.size()) continue;
+    const MarkWork& mark = pending.work->marks[moved.mark];
     for (const std::string& author : mark.authors) {
       TellAuthor(s, author, pending.uid, mark.chat, mark.msg_id);
     }
   }
   if (session == nullptr) return {};
   session->inbox->ack_busy = false;
+  session->inbox->asked = nullptr;
   if (done->outcome != hub::AckReply::Outcome::kDone)
     return Outcome{.catch_up = false, .rewind = {}, .login = true};
   if (session->inbox->ack.seq != 0) Submit(s, *session);
@@ -249,7 +253,12 @@ void OnAckTimer(State& s, SessionId id) {
 }
 
 void Flush(State& s, Session& session) {
-  if (session.inbox && session.inbox->live && session.inbox->ack.seq != 0) Submit(s, session);
+  if (!session.inbox || !session.inbox->live || session.inbox->ack.seq == 0) return;
+  Inbox& in = *session.inbox;
+  // Should the Ack under way fail, this one moves the device past its entries all the same: they
+  // do not come again, so that its marks must come along here.
+  if (in.asked) Merge(in.ack, *in.asked);
+  Submit(s, session);
 }
 
 void OnDeliveredTimer(State& s, const std::string& uid) {

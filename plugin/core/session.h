@@ -66,9 +66,10 @@ struct Inbox {
   uint64_t ack_wanted = 0;   // acknowledged by the device, but what that covers is being read
   int64_t silent_since = 0;  // last progress, or when something got under way
   std::vector<UnderWay> flight;
-  std::vector<uint64_t> own_told;  // own entries told Accepted that are still to be skipped
-  AckWork ack;
-  std::vector<std::string> held;  // frames that wait for sync, which comes first
+  std::vector<uint64_t> own_told;        // own entries told Accepted that are still to be skipped
+  AckWork ack;                           // gathered for the next Ack
+  std::shared_ptr<const AckWork> asked;  // of the Ack under way; its PendingAck has it too
+  std::vector<std::string> held;         // frames that wait for sync, which comes first
 };
 
 // A message on its way to the hub.

@@ -40,10 +40,8 @@ int Run(const RunOptions& options, bool points) {
   }
   for (const auto& [seed, broken] : result.failed) {
     const std::string& first = broken.front();
-    fmt::print("FAILED {}: {}\n", seed, first.substr(0, first.find('\n')));
-  }
-  if (!result.failed.empty()) {
-    fmt::print("replay with: ./nj sim --replay {} --trace\n", result.failed.begin()->first);
+    fmt::print("FAILED {}: {}\n  ./nj sim --replay {} --trace\n", seed,
+               first.substr(0, first.find('\n')), seed);
   }
   return result.failed.empty() ? 0 : 1;
 }

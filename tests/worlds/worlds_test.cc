@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
@@ -16,6 +17,8 @@ constexpr uint64_t kSeeds = 300;  // slow builds: enough to run all the code
 #else
 constexpr uint64_t kSeeds = 5000;
 #endif
+
+constexpr double kTellEveryS = 10;
 
 uint64_t Seeds() {
   const char* seeds = std::getenv("NIGHTJAR_WORLDS");
@@ -51,7 +54,14 @@ TEST(Worlds, PromisesAreKeptAndRarePathsReached) {
   RunOptions options;
   options.seeds = Seeds();
   options.jobs = Jobs();
-  const RunResult result = RunWorlds(options, nullptr);
+  double next_s = kTellEveryS;
+  const RunResult result = RunWorlds(options, [&](const RunResult& so_far) {
+    if (so_far.seconds < next_s) return;
+    next_s = so_far.seconds + kTellEveryS;
+    std::fprintf(stderr, "%.0f s: %llu of %llu worlds, %zu failed\n", so_far.seconds,
+                 static_cast<unsigned long long>(so_far.worlds),
+                 static_cast<unsigned long long>(options.seeds), so_far.failed.size());
+  });
   ExpectKept(result);
   if (!result.failed.empty() || options.seeds < 1000) return;
   for (size_t i = 0; i < kPoints; ++i) {

@@ -112,8 +112,7 @@ def parser():
     sub.add_argument("--ttl", default="24h", metavar="TIME", help="30s, 15m, 24h, 7d (default: 24h)")
     sub.add_argument("--service", action="store_true", help="a service account: may use svc/...")
     sub = command("test", test.test, "set up, build, and run the tests", add_preset)
-    sub.add_argument("--only", choices=test.KINDS + test.ASKED_FOR, metavar="KIND",
-                     help=", ".join(test.KINDS + test.ASKED_FOR))
+    sub.add_argument("--only", choices=test.KINDS, metavar="KIND", help=", ".join(test.KINDS))
     sub.add_argument("filter", nargs="?", metavar="FILTER",
                      help="only tests whose name contains it (ctest: a regular expression; pytest: as -k)")
     sub = command("sim", sim.sim, "run whole simulated worlds with faults on virtual time, by seed "

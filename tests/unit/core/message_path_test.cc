@@ -472,5 +472,22 @@ TEST_F(MessagePath, MarksOfALostAcknowledgementStillMove) {
   EXPECT_TRUE(frames[0].has_delivered());
 }
 
+TEST_F(MessagePath, MarksOfALostAcknowledgementMoveWithTheOneSaidAtTheEnd) {
+  const SessionId alice = world.Device("alice", "a"), carol = world.Device("carol", "c");
+  const SessionId bob = world.Device("bob", "b");
+  world.SendText(alice, 1, "bob", "x");
+  world.SendText(carol, 1, "bob", "y");
+  world.RunHub();
+  world.Take(alice);
+  world.Ack(bob, 1);
+  world.Ack(bob, 2);  // waits for the first one
+  world.Disconnect(bob);
+  world.queue().FailNext();
+  world.Advance(2000);
+  const auto frames = world.Take(alice);
+  ASSERT_EQ(frames.size(), 1U);
+  EXPECT_TRUE(frames[0].has_delivered());
+}
+
 }  // namespace
 }  // namespace nightjar::core

@@ -98,7 +98,6 @@ class World {
   // The same, but the hub answers nobody.
   void AdvanceAlone(int64_t ms);
   Now now() const { return shared_->now; }
-  void StepWallClock(int64_t ms) { shared_->now.unix_ms += ms; }
 
   Engine& engine() { return *engine_; }
   const Config& config() const { return config_; }
