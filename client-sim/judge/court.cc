@@ -182,8 +182,9 @@ Owed Oracle::Impl::OwedTo(const ChatBook& chat, const Entry& entry, const Slot& 
   const int64_t new_epoch_ms = std::max(device.new_epoch_ms, users_[device.user].epoch_ms);
   if (std::min(entry.written_ms, entry.known_ms) <= new_epoch_ms) return Owed::kMaybe;
   // Written before a resync that passed over nobody knows what, and heard of only since: it was
-  // passed over too, unless it comes after what the inbox went on with.
-  if (entry.written_ms <= device.blind_ms && entry.known_ms > device.blind_ms &&
+  // passed over too, unless it comes after what the inbox went on with. Within a ms nobody can say
+  // which was first.
+  if (entry.written_ms <= device.blind_ms && entry.known_ms >= device.blind_ms &&
       entry.msg_id < slot.inbox_from) {
     return Owed::kMaybe;
   }

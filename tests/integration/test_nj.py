@@ -116,7 +116,9 @@ def test_interrupting_up_leaves_nothing(tmp_path):
     folder = tmp_path / "slow"
     # A broker that never becomes ready: the port of the probe is refused for as long as Redis is paused.
     slow = Stack(folder, options={"hub_start_wait_ms": "60000", "redis": "127.0.0.1:1"})
-    with subprocess.Popen([NJ, "up", *slow.args], stderr=subprocess.PIPE, text=True) as up:
+    # Who runs the tests may ignore SIGINT (a shell's background job does), and children inherit that.
+    with subprocess.Popen([NJ, "up", *slow.args], stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as up:
         for line in up.stderr:
             if "redis ready" in line:
                 break

@@ -32,8 +32,8 @@ class JudgeResync : public testing::Test {
   static std::string Text(uint64_t id) { return "text " + std::to_string(id); }
 
   void Took(DeviceId device, const Happening& happening) {
-    now_.mono_ms += 100;
-    now_.unix_ms += 100;
+    now_.mono_ms += step_ms_;
+    now_.unix_ms += step_ms_;
     oracle_.Took(device, happening, now_);
   }
   void Accepted(uint64_t id) { Took(alice_, SendAccepted{id, id, kChat, Text(id), 1}); }
@@ -52,6 +52,7 @@ class JudgeResync : public testing::Test {
   }
 
   Now now_{1000, 1000};
+  int64_t step_ms_ = 100;  // between one happening and the next
   Oracle oracle_;
   DeviceId alice_ = 0, bob_ = 0;
 };
@@ -60,6 +61,17 @@ TEST_F(JudgeResync, WhatItPassedOverNeedNotCome) {
   ComesToBob(5, 20);
   Accepted(10);
   Accepted(20);
+  EXPECT_TRUE(oracle_.Settled()) << oracle_.Outstanding();
+  oracle_.Finish(now_);
+  for (const Violation& broken : oracle_.violations()) ADD_FAILURE() << broken.what;
+}
+
+TEST_F(JudgeResync, WhatItPassedOverNeedNotComeThoughItIsHeardOfInTheSameMs) {
+  step_ms_ = 0;
+  Accepted(10);
+  Accepted(20);
+  step_ms_ = 100;
+  ComesToBob(5, 20);
   EXPECT_TRUE(oracle_.Settled()) << oracle_.Outstanding();
   oracle_.Finish(now_);
   for (const Violation& broken : oracle_.violations()) ADD_FAILURE() << broken.what;
