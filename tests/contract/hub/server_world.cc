@@ -176,6 +176,9 @@ class Listener {
                 trouble_ = line;
               }}) {
     Wait("the relay to come up", [this] { return up_; });
+    // Its calls have a connection of their own. One that greets a hub for the first time just after a
+    // loss sets it up from the clock, which stands still here.
+    CallAndWait(hub_, Info{});
   }
 
   // Everything up to the mark, which it leaves out.
