@@ -104,8 +104,14 @@ void OnService(State& s, std::string_view topic, std::string_view payload) {
 
 // ---- events -----------------------------------------------------------------------------------
 
+// This broker has nothing to give for the time being: another one may.
+bool SendElsewhere(const State& s) {
+  const bool cut_off = s.hub_down_at && s.now.mono_ms - *s.hub_down_at >= s.config.hub_away_ms;
+  return !s.membership.registered || s.drain.on || cut_off;
+}
+
 void On(State& s, const ConnectAsked& event) {
-  if (!s.membership.registered || s.drain.on) {
+  if (SendElsewhere(s)) {
     s.out->verdict = Verdict::kLater;
     return;
   }
@@ -204,6 +210,7 @@ void On(State& s, const Disconnected& event) {
 
 void On(State& s, const HubUp&) {
   s.hub_up = true;
+  s.hub_down_at.reset();
   membership::OnHubUp(s);
   clearing::OnHubUp(s);
   fan_out::Start(s);
@@ -215,7 +222,7 @@ void On(State& s, const HubUp&) {
 }
 
 void On(State& s, const HubDown& event) {
-  s.hub_up = false;
+  if (std::exchange(s.hub_up, false)) s.hub_down_at = s.now.mono_ms;
   Log(s, LogLevel::kWarning, fmt::format("hub: connection lost: {}", event.reason));
 }
 

@@ -203,6 +203,7 @@ struct State {
   DrainState drain;
   size_t logouts = 0;  // under way, of sessions of this broker
   bool hub_up = false, stopping = false;
+  std::optional<int64_t> hub_down_at;  // mono ms; while it is away after it was there
   std::map<std::string, LogGate, std::less<>> gates;
   Engine::Stats stats;
 };

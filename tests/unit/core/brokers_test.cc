@@ -379,6 +379,22 @@ TEST_F(Brokers, TheSecondOfAnIdCannotGoOn) {
   EXPECT_TRUE(b1.cannot_go_on().empty());
 }
 
+// A balancer sees it, and so do clients: they get in where the hub can be reached. Who is connected
+// stays.
+TEST_F(Brokers, CutOffFromTheHubForLongItLetsNobodyNewIn) {
+  const SessionId alice = b1.Device("alice", "a");
+  b1.Handle(HubDown{"cut"});
+  b1.Advance(4900);
+  EXPECT_NE(b1.Connect("bob", "b"), 0U);
+  b1.Advance(200);
+  EXPECT_EQ(b1.Connect("carol", "c"), 0U);
+  EXPECT_EQ(b1.verdict(), Verdict::kLater);
+  EXPECT_NE(b2.Connect("carol", "c"), 0U);
+  EXPECT_FALSE(b1.Kicked(alice));
+  b1.HubUp();
+  EXPECT_NE(b1.Connect("dave", "d"), 0U);
+}
+
 TEST_F(Brokers, AHubThatLostEverythingTakesAllInAgain) {
   const SessionId alice = b1.Device("alice", "a"), bob = b2.Device("bob", "b");
   b1.Advance(10'000);
