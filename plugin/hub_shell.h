@@ -72,7 +72,7 @@ class HubShell {
  private:
   // Deliveries wait in the broker's memory anyhow; this is a few seconds of a busy broker.
   static constexpr size_t kRelayed = 50'000, kRelayedBytes = 64 << 20;
-  static constexpr size_t kRelayedAtOnce = 500;  // a few ms of the broker's time
+  static constexpr size_t kRelayedAtOnce = 128;  // devices: a few ms of the broker's time
 
   void Complete(uint64_t token, hub::Reply reply);  // any thread
 

@@ -1,5 +1,6 @@
 #include "plugin/relay_queue.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -14,6 +15,12 @@ size_t Bytes(const hub::Relayed& what) {
     for (const auto& delivery : entry->deliveries) bytes += sizeof(delivery) + delivery.uid.size();
   }
   return bytes;
+}
+
+// What it makes the broker do: a publish for each recipient, or one thing.
+size_t Work(const hub::Relayed& what) {
+  const auto* entry = std::get_if<hub::RelayedEntry>(&what);
+  return entry == nullptr ? 1 : std::max<size_t>(entry->deliveries.size(), 1);
 }
 
 }  // namespace
@@ -33,7 +40,8 @@ bool RelayQueue::Push(hub::Relayed what) {
 bool RelayQueue::Take(std::vector<hub::Relayed>& out, size_t count) {
   out.clear();
   std::lock_guard lock(mutex_);
-  while (!items_.empty() && out.size() < count) {
+  for (size_t work = 0; !items_.empty() && work < count;) {
+    work += Work(items_.front());
     bytes_ -= Bytes(items_.front());
     out.push_back(std::move(items_.front()));
     items_.pop_front();

@@ -21,7 +21,8 @@ class RelayQueue {
   // False, and noted as missed, if there is no room.
   bool Push(hub::Relayed what);
 
-  // The oldest ones, up to `count` of them; `out` is cleared first. True: there are more.
+  // The oldest ones, until they are work for `count` devices (at least one of them); `out` is
+  // cleared first. True: there are more.
   bool Take(std::vector<hub::Relayed>& out, size_t count);
 
   // Was anything not taken in since the last time this was asked?

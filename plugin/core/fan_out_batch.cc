@@ -10,7 +10,7 @@ namespace nightjar::core::fan_out {
 namespace {
 
 // Bounds of a step: users, entries (users x messages), and bytes of them all.
-constexpr size_t kUsers = 64, kEntries = 512, kBytes = 256 * 1024;
+constexpr size_t kUsers = 64, kEntries = 256, kBytes = 256 * 1024;
 constexpr size_t kBatchBytes = kBytes / 16;  // so that a step still serves some users
 constexpr size_t kPerPartition = 2;          // steps under way
 

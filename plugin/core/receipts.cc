@@ -51,7 +51,15 @@ void Submit(State& s, Session& session) {
     call.marks.push_back({mark.chat, mark.msg_id, mark.authors});
   }
   PendingAck pending{session.id, in.generation, call.uid, in.asked};
+  ++s.acks.under_way;
   Ask(s, std::move(call), std::move(pending));
+}
+
+// Hands over when it is this session's turn.
+void SubmitInTurn(State& s, Session& session) {
+  if (s.acks.under_way < s.config.acks_at_once) return Submit(s, session);
+  session.inbox->ack_busy = true;
+  s.acks.waiting.emplace_back(session.id, session.inbox->generation);
 }
 
 // REQUIRES: acked < seq <= what `flight` describes.
@@ -80,7 +88,7 @@ void Take(State& s, Session& session, uint64_t seq) {
   in.silent_since = s.now.mono_ms;
   in.ack.seq = seq;
   ++s.stats.acks;
-  if (!in.ack_busy) Submit(s, session);
+  if (!in.ack_busy) SubmitInTurn(s, session);
 }
 
 void ReadAcked(State& s, Session& session) {
@@ -99,6 +107,16 @@ Session* Current(State& s, SessionId id, uint32_t generation) {
     return nullptr;
   }
   return session;
+}
+
+void NextInLine(State& s) {
+  AckLine& line = s.acks;
+  while (!line.waiting.empty() && line.under_way < s.config.acks_at_once) {
+    const auto [id, generation] = line.waiting.front();
+    line.waiting.pop_front();
+    Session* session = Current(s, id, generation);
+    if (session != nullptr && session->inbox->ack.seq != 0) Submit(s, *session);
+  }
 }
 
 void SendDelivered(State& s, User& user) {
@@ -143,6 +161,33 @@ void TellAuthor(State& s, const std::string& author, const std::string& reader,
   } else {
     s.timers.Add(user->delivered_at + kGatherMs, TimerKind::kDelivered, 0, author);
   }
+}
+
+Outcome TakeAckReply(State& s, PendingAck& pending, hub::Reply& reply) {
+  Session* session = Current(s, pending.session, pending.generation);
+  hub::Failure failure;
+  const auto* done = Expect<hub::AckReply>(reply, failure);
+  if (done == nullptr) {
+    if (session == nullptr) return {};  // its entries come again, and are acknowledged again
+    Merge(session->inbox->ack, *pending.work);
+    session->inbox->asked = nullptr;
+    s.timers.Add(s.now.mono_ms + kAckAgainMs, TimerKind::kAckAgain, session->id);
+    return {};
+  }
+  for (const hub::AckReply::Moved& moved : done->moved) {
+    if (!moved.tell || moved.mark >= pending.work->marks.size()) continue;
+    const MarkWork& mark = pending.work->marks[moved.mark];
+    for (const std::string& author : mark.authors) {
+      TellAuthor(s, author, pending.uid, mark.chat, mark.msg_id);
+    }
+  }
+  if (session == nullptr) return {};
+  session->inbox->ack_busy = false;
+  session->inbox->asked = nullptr;
+  if (done->outcome != hub::AckReply::Outcome::kDone)
+    return Outcome{.catch_up = false, .rewind = {}, .login = true};
+  if (session->inbox->ack.seq != 0) SubmitInTurn(s, *session);
+  return {};
 }
 
 }  // namespace
@@ -215,30 +260,10 @@ Outcome OnReadAcked(State& s, const PendingReadAcked& pending, hub::Reply& reply
 }
 
 Outcome OnAckReply(State& s, PendingAck& pending, hub::Reply& reply) {
-  Session* session = Current(s, pending.session, pending.generation);
-  hub::Failure failure;
-  const auto* done = Expect<hub::AckReply>(reply, failure);
-  if (done == nullptr) {
-    if (session == nullptr) return {};  // its entries come again, and are acknowledged again
-    Merge(session->inbox->ack, *pending.work);
-    session->inbox->asked = nullptr;
-    s.timers.Add(s.now.mono_ms + kAckAgainMs, TimerKind::kAckAgain, session->id);
-    return {};
-  }
-  for (const hub::AckReply::Moved& moved : done->moved) {
-    if (!moved.tell || moved.mark >= pending.work->marks.size()) continue;
-    const MarkWork& mark = pending.work->marks[moved.mark];
-    for (const std::string& author : mark.authors) {
-      TellAuthor(s, author, pending.uid, mark.chat, mark.msg_id);
-    }
-  }
-  if (session == nullptr) return {};
-  session->inbox->ack_busy = false;
-  session->inbox->asked = nullptr;
-  if (done->outcome != hub::AckReply::Outcome::kDone)
-    return Outcome{.catch_up = false, .rewind = {}, .login = true};
-  if (session->inbox->ack.seq != 0) Submit(s, *session);
-  return {};
+  --s.acks.under_way;
+  Outcome outcome = TakeAckReply(s, pending, reply);
+  NextInLine(s);
+  return outcome;
 }
 
 void OnRelayed(State& s, const hub::RelayedMark& mark) {
@@ -249,7 +274,7 @@ void OnAckTimer(State& s, SessionId id) {
   Session* session = s.directory.Find(id);
   if (session == nullptr || !session->inbox || !session->inbox->ack_busy) return;
   session->inbox->ack_busy = false;
-  if (session->inbox->ack.seq != 0) Submit(s, *session);
+  if (session->inbox->ack.seq != 0) SubmitInTurn(s, *session);
 }
 
 void Flush(State& s, Session& session) {

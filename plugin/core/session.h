@@ -54,7 +54,7 @@ struct Inbox {
   bool live = false;           // login answered, sync sent
   bool reading = false;        // a ReadInbox is under way
   bool reading_acked = false;  // likewise, to know what an acknowledgement covers
-  bool ack_busy = false;       // an Ack is under way, or waits to be tried again
+  bool ack_busy = false;       // an Ack is under way, or in line, or waits to be tried again
   bool silent_armed = false, close_armed = false;
   uint8_t rounds = 0;  // of redelivery without progress
   uint8_t login_tries = 0;

@@ -120,6 +120,14 @@ struct LoginLine {
   bool armed = false;
 };
 
+// Sessions with something to acknowledge to the hub, in the order in which they came. Many devices
+// acknowledge in the same moment (what was said in a big group): what others send must not stand
+// behind all of them.
+struct AckLine {
+  std::deque<std::pair<SessionId, uint32_t>> waiting;  // with the inbox's generation
+  size_t under_way = 0;
+};
+
 struct DrainState {
   bool on = false, leaving = false, emptied = false;
   int64_t kicks_until = 0, until = 0, stepped_at = 0;
@@ -200,6 +208,7 @@ struct State {
   ClearingState clearing;
   MembershipState membership;
   LoginLine logins;
+  AckLine acks;
   DrainState drain;
   size_t logouts = 0;  // under way, of sessions of this broker
   bool hub_up = false, stopping = false;

@@ -418,5 +418,40 @@ TEST_F(Draining, ABrokerAloneLeavesNothingBehindForItsSuccessor) {
   EXPECT_FALSE(b1.hub().state().users.at("alice").online);
 }
 
+// What was said in a big group is acknowledged by everybody in the same moment: what others send
+// does not stand behind all of that.
+TEST(Acks, AreHandedOverAFewAtATime) {
+  Config config;
+  config.acks_at_once = 3;
+  World world(config);
+  const SessionId creator = world.Device("m0", "d");
+  std::vector<SessionId> devices;
+  for (int i = 1; i < 8; ++i) devices.push_back(world.Device("m" + std::to_string(i), "d"));
+  const std::string chat = MakeGroup(world, creator, 8);
+  world.RunHub();
+  for (const SessionId device : devices) world.Take(device);
+  world.SendChat(creator, 1, chat, "all of you");
+  world.RunHub();
+
+  std::vector<uint64_t> seqs;
+  for (const SessionId device : devices) {
+    seqs.push_back(world.Take(device).back().seq());
+    world.Ack(device, seqs.back());
+  }
+  EXPECT_EQ(Waiting<hub::Ack>(world), 3U);
+  world.SendChat(creator, 2, chat, "and again");
+  for (size_t before = 0; before < 3;) before += world.queue().RunOne();
+  EXPECT_EQ(Waiting<hub::Ack>(world), 3U);
+  EXPECT_TRUE(std::holds_alternative<hub::Send>(world.queue().Peek(0)));
+  world.queue().FailNext();          // the send's
+  world.Disconnect(devices.back());  // hands over on its way out, whoever else is in line
+  world.RunHub();
+  world.Advance(2000);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const auto& user = world.hub().state().users.at("m" + std::to_string(i + 1));
+    EXPECT_EQ(user.devices.at("d").acked, seqs[i]) << i;
+  }
+}
+
 }  // namespace
 }  // namespace nightjar::core
