@@ -13,11 +13,32 @@ Broker::Broker(World& world, int index)
       index_(index),
       config_(world.shape().config),
       line_(world.scheduler(), world.dice(), world.coverage(), world.shape().hub_line,
-            [this](const hub::Call& call) { return world_.Execute(call, name()); }) {
+            [this](const hub::Call& call) { return world_.Execute(call, name()); }),
+      relay_(world.scheduler(), world.dice(), world.coverage(), world.shape().hub_line, world.hub(),
+             "b" + std::to_string(index + 1), RelayEnds()) {
   config_.broker_id = "b" + std::to_string(index + 1);
 }
 
-std::string Broker::name() const { return config_.broker_id + "#" + std::to_string(life_); }
+RelayLine::Ends Broker::RelayEnds() {
+  return {[this] { Do([this] { Feed(core::RelayUp{}); }); },
+          [this](const hub::Relayed& what) {
+            Do([this, what] {
+              world_.Say("{} is told by relay: {}", name(), hub::contract::Print(what));
+              Feed(core::Relayed{what});
+            });
+          },
+          [this](const hub::Relayed&) { return world_.CopiesOfRelayed(); }};
+}
+
+int64_t Broker::well_since() const {
+  const bool unwell = !alive() || paused_ || !line_.up() || world_.time() < no_beats_until_;
+  return unwell ? INT64_MAX : std::max(unwell_at_, no_beats_until_);
+}
+
+void Broker::LoseBeats(int64_t until) {
+  no_beats_until_ = until;
+  line_.LoseBeats(until);
+}
 
 Now Broker::now() const { return world_.BrokerNow(index_); }
 
@@ -25,7 +46,12 @@ Now Broker::now() const { return world_.BrokerNow(index_); }
 
 void Broker::Start() {
   if (alive()) return;
-  config_.incarnation = ++life_;
+  ++life_;
+  config_.incarnation = ++incarnation_;
+  name_ = config_.broker_id + "#" + std::to_string(incarnation_);
+  unwell_at_ = world_.time();
+  draining_ = false;
+  if (world_.shape().brokers > 1) relay_.Connect();
   hub::Beat claim;  // as the shell does before there is a core
   claim.broker = name();
   claim.first = true;
@@ -49,7 +75,13 @@ void Broker::Kill() {
   world_.trace().Note(world_.time(), "kill", life_);
   world_.Say("{} is killed", name());
   world_.OnBrokerDied();
+  Stop();
+}
+
+void Broker::Stop() {
   line_.Die();
+  relay_.Cut();
+  draining_ = false;
   engine_.reset();
   paused_ = false;
   backlog_.clear();
@@ -73,6 +105,7 @@ void Broker::Pause() {
 void Broker::Wake() {
   if (!paused_) return;
   paused_ = false;
+  unwell_at_ = world_.time();
   world_.Say("{} wakes, {} events behind", name(), backlog_.size());
   auto backlog = std::move(backlog_);
   backlog_.clear();
@@ -96,6 +129,7 @@ void Broker::Do(std::function<void()> event) {
 void Broker::HubConnect() {
   if (!alive() || line_.up()) return;
   world_.Say("{}: hub connected", name());
+  unwell_at_ = world_.time();
   Do([this] { Feed(core::HubUp{}); });
   line_.Connect();
 }
@@ -105,6 +139,26 @@ void Broker::HubCut(const char* why) {
   world_.Say("{}: hub connection breaks: {}, {} calls under way", name(), why, line_.size());
   Do([this] { Feed(core::HubDown{"it broke"}); });
   line_.Cut();
+}
+
+void Broker::Drain() {
+  if (!alive() || std::exchange(draining_, true)) return;
+  world_.Say("{} is to drain", name());
+  Do([this] { Feed(core::Drain{}); });
+}
+
+// As the shell does it: who is still there is told, and the process ends.
+void Broker::Emptied() {
+  world_.coverage().Hit(Point::kDrained);
+  world_.scheduler().After(1, [this, life = life_] {
+    if (life != life_) return;
+    Do([this] {
+      world_.Say("{} is empty, and stops", name());
+      Feed(core::Stopping{});
+      Stop();
+      world_.scheduler().After(world_.dice().Between(10, 4000), [this] { Start(); });
+    });
+  });
 }
 
 // ---- the engine --------------------------------------------------------------------------------
@@ -121,28 +175,39 @@ void Broker::Act(core::Action& action) {
   if (auto* publish = std::get_if<core::PublishTo>(&action)) {
     PublishTo(*publish);
   } else if (auto* ask = std::get_if<core::AskHub>(&action)) {
-    world_.trace().Note(world_.time(), "ask", ask->token, ask->call.index());
-    if (world_.trace().printing())
-      world_.Say("{} asks {}: {}", name(), ask->token, hub::contract::Print(ask->call));
-    line_.Submit(std::move(ask->call), [this, life = life_, token = ask->token](hub::Reply reply) {
-      if (life != life_) return;
-      Do([this, token, reply = std::move(reply)] {
-        if (world_.trace().printing()) {
-          world_.Say("{} is answered {}: {}", name(), token, hub::contract::Print(reply));
-        }
-        Feed(core::HubReplied{token, reply});
-      });
-    });
+    AskHub(*ask);
   } else if (auto* kick = std::get_if<core::Kick>(&action)) {
     KickSoon(kick->session);
   } else if (auto* all = std::get_if<core::PublishAll>(&action)) {
     world_.StoreAsked(index_, life_, all->topic, all->payload, service_ != 0);
   } else if (auto* why = std::get_if<core::CannotGoOn>(&action)) {
     world_.Break("engine", name() + " cannot go on: " + why->reason);
+  } else if (std::holds_alternative<core::Emptied>(action)) {
+    Emptied();
   } else if (auto* line = std::get_if<core::LogLine>(&action)) {
     world_.OnLog(*line);
     world_.Say("{} logs: {}", name(), line->text);
   }
+}
+
+void Broker::AskHub(core::AskHub& ask) {
+  if (const auto* beat = std::get_if<hub::Beat>(&ask.call)) {
+    name_ = beat->broker;
+    incarnation_ = std::max<uint64_t>(incarnation_, std::stoull(name_.substr(name_.find('#') + 1)));
+  }
+  world_.trace().Note(world_.time(), "ask", ask.token, ask.call.index());
+  if (world_.trace().printing())
+    world_.Say("{} asks {}: {}", name(), ask.token, hub::contract::Print(ask.call));
+  line_.Submit(std::move(ask.call), [this, life = life_, token = ask.token](hub::Reply reply) {
+    if (life != life_) return;
+    world_.SpoilReply(reply);
+    Do([this, token, reply = std::move(reply)] {
+      if (world_.trace().printing()) {
+        world_.Say("{} is answered {}: {}", name(), token, hub::contract::Print(reply));
+      }
+      Feed(core::HubReplied{token, reply});
+    });
+  });
 }
 
 void Broker::PublishTo(const core::PublishTo& publish) {
@@ -154,9 +219,15 @@ void Broker::PublishTo(const core::PublishTo& publish) {
 // As the shell does it: a pass or two later, if it is still the newest of its client id.
 void Broker::KickSoon(core::SessionId session) {
   world_.trace().Note(world_.time(), "kick", session);
+  if (world_.IgnoresKick()) return;
   world_.scheduler().After(world_.dice().Between(1, 200), [this, life = life_, session] {
     if (life != life_) return;
     Do([this, session] {
+      if (session == service_) {  // the persister comes again
+        service_ = 0;
+        Feed(core::Disconnected{session});
+        return ServiceLater();
+      }
       const auto it = sessions_.find(session);
       if (it == sessions_.end()) return;
       const ConnPtr conn = it->second;
@@ -264,9 +335,15 @@ void Broker::ServiceIn() {
     const core::SessionId session = ++last_session_;
     const auto verdict = Feed(core::ConnectAsked{session, "svc-persister:p1", "svc-persister",
                                                  world_.Token("svc-persister", true), true});
-    if (verdict != core::Verdict::kAllow) return;
+    if (verdict != core::Verdict::kAllow) return ServiceLater();
     service_ = session;
     Feed(core::SubscribeAsked{session, "$share/store/svc/store/#", 0});
+  });
+}
+
+void Broker::ServiceLater() {
+  world_.scheduler().After(world_.dice().Between(100, 2000), [this, life = life_] {
+    if (life == life_) ServiceIn();
   });
 }
 

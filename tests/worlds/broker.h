@@ -13,6 +13,7 @@
 #include "plugin/core/engine.h"
 #include "tests/worlds/conn.h"
 #include "tests/worlds/hub_line.h"
+#include "tests/worlds/relay_line.h"
 
 namespace nightjar::worlds {
 
@@ -29,11 +30,18 @@ class Broker {
   bool alive() const { return engine_ != nullptr; }
   bool paused() const { return paused_; }
   uint64_t life() const { return life_; }
-  std::string name() const;
+  std::string name() const { return name_; }  // as it beat last: it may begin another itself
+  // Nothing has kept its beats from the hub since then (but a pause of the hub); INT64_MAX:
+  // something does.
+  int64_t well_since() const;
 
   void HubConnect();
   void HubCut(const char* why);
   HubLine& line() { return line_; }
+  void LoseBeats(int64_t until);
+  RelayLine& relay() { return relay_; }
+  void Drain();  // empties itself, stops, and starts again a little later
+  bool draining() const { return draining_; }
 
   // ---- what arrives over lines
   void OnConnect(const ConnPtr& conn);
@@ -57,19 +65,28 @@ class Broker {
   void Do(std::function<void()> event);  // now, or when awake
   core::Verdict Feed(core::Event event);
   void Act(core::Action& action);
+  void AskHub(core::AskHub& ask);
+  RelayLine::Ends RelayEnds();
+  void Stop();  // the process ends, however
+  void Emptied();
   void PublishTo(const core::PublishTo& publish);
   void KickSoon(core::SessionId session);
   void End(const ConnPtr& conn);
   void Arm();
+  void ServiceLater();
   Now now() const;
 
   World& world_;
   const int index_;
   core::Config config_;
   HubLine line_;
+  RelayLine relay_;
   std::unique_ptr<core::Engine> engine_;
   uint64_t life_ = 0;
-  bool paused_ = false;
+  std::string name_;
+  uint64_t incarnation_ = 0;  // the newest of any life
+  bool paused_ = false, draining_ = false;
+  int64_t unwell_at_ = 0, no_beats_until_ = 0;
   std::deque<std::function<void()>> backlog_;
   core::SessionId last_session_ = 0, service_ = 0;
   std::map<core::SessionId, ConnPtr> sessions_;

@@ -65,7 +65,22 @@ namespace nightjar::worlds {
   X(kSkippedOwn, "own messages are skipped, the sequence closed")        \
   X(kDelivered, "a delivered mark moves")                                \
   X(kMarkAsked, "marks are asked for")                                   \
-  X(kDue, "somebody becomes due for push")
+  X(kDue, "somebody becomes due for push")                               \
+  X(kEntryRelayed, "an entry is relayed")                                \
+  X(kMarkRelayed, "a delivered mark is relayed")                         \
+  X(kPresenceRelayed, "presence is relayed")                             \
+  X(kKickRelayed, "a takeover on another broker is relayed")             \
+  X(kTaskRelayed, "a task is relayed to who holds the lease")            \
+  X(kRelayLost, "a relay breaks with messages under way")                \
+  X(kDeadClaimed, "a broker is claimed for dead by another")             \
+  X(kClaimInherited, "the clearing of a broker goes over to another")    \
+  X(kFoundCleared, "a broker finds itself cleared")                      \
+  X(kLoginFenced, "a login over a broker that was cleared")              \
+  X(kGoneSaid, "a broker is said to be gone by another")                 \
+  X(kTaskElsewhere, "a task is finished by another broker than its own") \
+  X(kLeaseGivenBack, "a lease is given back")                            \
+  X(kDrained, "a broker is drained")                                     \
+  X(kHubFrozenLong, "the hub is paused for longer than every ttl")
 
 enum class Point : size_t {
 #define X(name, text) name,

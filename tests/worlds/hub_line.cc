@@ -57,6 +57,10 @@ void HubLine::Effect(uint64_t number) {
                                     : Unavailable("refused without effect");
     return;
   }
+  if (scheduler_.now() < no_beats_until_ && std::holds_alternative<hub::Beat>(entry.call)) {
+    entry.reply = Unavailable("a beat that is lost");
+    return;
+  }
   if (!entry.done) coverage_.Hit(Point::kLateReply);
   entry.reply = execute_(entry.call);
   if (dice_.Chance(shape_.lose_permille)) {

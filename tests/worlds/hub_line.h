@@ -45,7 +45,10 @@ class HubLine : public hub::Hub {
   void Die();
   // Until then nothing takes effect (the hub is paused).
   void Freeze(int64_t until) { frozen_until_ = until; }
+  // Until then beats fail without effect.
+  void LoseBeats(int64_t until) { no_beats_until_ = until; }
   void Calm() {
+    no_beats_until_ = 0;
     shape_.late_permille = shape_.refuse_permille = shape_.lose_permille = shape_.zombie_permille =
         0;
   }
@@ -77,7 +80,7 @@ class HubLine : public hub::Hub {
   uint64_t first_ = 0;  // number of calls_[0]
   uint64_t era_ = 0;    // of the connection: events of an earlier one mean nothing
   bool up_ = false;
-  int64_t effect_at_ = 0, answer_at_ = 0, frozen_until_ = 0;
+  int64_t effect_at_ = 0, answer_at_ = 0, frozen_until_ = 0, no_beats_until_ = 0;
 };
 
 }  // namespace nightjar::worlds

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/hub/keys.h"
 #include "common/wire/msg_id.h"
 
 namespace nightjar::worlds {
@@ -114,7 +115,11 @@ std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const 
       } else if (trim->log == hub::Log::kTasks) {
         auto& makers = task_makers_[trim->partitions[i].partition];
         while (!makers.empty() && makers.begin()->first < trim->partitions[i].upto) {
-          if (makers.begin()->second != who) coverage_.Hit(Point::kTaskResumed);
+          const std::string& maker = makers.begin()->second;
+          if (maker != who) coverage_.Hit(Point::kTaskResumed);
+          if (hub::keys::BrokerId(maker) != hub::keys::BrokerId(who)) {
+            coverage_.Hit(Point::kTaskElsewhere);
+          }
           makers.erase(makers.begin());
         }
       }

@@ -10,9 +10,9 @@
 namespace nightjar::worlds {
 namespace {
 
-int Replay(uint64_t seed, bool trace, Mutant mutant) {
-  const Outcome outcome = World(seed, trace ? &std::cout : nullptr, mutant).Run();
-  fmt::print("world {}: {}\n", seed, ShapeOf(seed).Describe());
+int Replay(uint64_t seed, bool trace, Mutant mutant, int brokers) {
+  const Outcome outcome = World(seed, trace ? &std::cout : nullptr, mutant, brokers).Run();
+  fmt::print("world {}: {}\n", seed, ShapeOf(seed, brokers).Describe());
   fmt::print("{} messages accepted, {} events in {} s of virtual time, hash {:016x}\n",
              outcome.accepted, outcome.events, outcome.virtual_ms / 1000, outcome.hash);
   for (const std::string& broken : outcome.broken) fmt::print("BROKEN {}\n", broken);
@@ -62,13 +62,16 @@ int Main(int argc, char** argv) {
                   ->check(CLI::PositiveNumber);
   app.add_flag("--trace", trace, "with --replay: print everything that happens")->needs(one);
   app.add_flag("--points", points, "print how often each rare path was passed");
+  app.add_option("--brokers", options.brokers, "so many, instead of how many a seed has")
+      ->check(CLI::Range(1, 8));
   app.add_option("--mutant", mutant, "plant this fault, to see it found")
       ->check(CLI::IsMember(
           std::vector<std::string>(std::begin(kMutantNames), std::end(kMutantNames))));
   CLI11_PARSE(app, argc, argv);
   const auto* name = std::find(std::begin(kMutantNames), std::end(kMutantNames), mutant);
   options.mutant = static_cast<Mutant>(name - std::begin(kMutantNames));
-  return replay != 0 ? Replay(replay, trace, options.mutant) : Run(options, points);
+  return replay != 0 ? Replay(replay, trace, options.mutant, options.brokers)
+                     : Run(options, points);
 }
 
 }  // namespace

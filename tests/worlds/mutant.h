@@ -21,13 +21,20 @@ enum class Mutant {
   kAcceptsUnstored,  // Accepted is told for what the hub never took
   kLosesDelivered,   // marks do not move
   kMarksAhead,       // Delivered is told before an acknowledgement
+  // Of worlds with several brokers only:
+  kIgnoresCleared,  // a broker goes on that was told it had been cleared
+  kSkipsPage,       // who clears passes over a page of sessions
+  kRelayDrops,      // relayed messages get lost within one subscription
+  kIgnoresKick,     // a connection that is to be closed stays open
+  kKeepsLeases,     // leases neither run out nor go back
   kCount
 };
 
 inline constexpr std::string_view kMutantNames[] = {
-    "none",          "forgets-window", "loses-journal",    "loses-entry",
-    "swaps-entries", "trims-unstored", "acks-too-much",    "leaves-route",
-    "stays-online",  "task-dropped",   "accepts-unstored", "loses-delivered",
-    "marks-ahead"};
+    "none",          "forgets-window",  "loses-journal",    "loses-entry",
+    "swaps-entries", "trims-unstored",  "acks-too-much",    "leaves-route",
+    "stays-online",  "task-dropped",    "accepts-unstored", "loses-delivered",
+    "marks-ahead",   "ignores-cleared", "skips-page",       "relay-drops",
+    "ignores-kick",  "keeps-leases"};
 
 }  // namespace nightjar::worlds

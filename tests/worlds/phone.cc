@@ -149,6 +149,13 @@ void Phone::Roam() {
   ConnectLater(world_.dice().Between(1, 200));
 }
 
+void Phone::LeaveBehind() {
+  if (conn_ == nullptr || !connected_) return;
+  world_.Say("{} leaves its line behind", name());
+  Drop();
+  ConnectLater(world_.dice().Between(1, 200));
+}
+
 void Phone::GoAway() {
   wanted_ = false;
   if (conn_ != nullptr) {

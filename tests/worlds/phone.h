@@ -34,8 +34,9 @@ class Phone : public Client {
 
   // ---- faults
   void CutLine(bool half_open);
-  void Roam();     // a new connection while the old one still stands
-  void SendOld();  // something once sent is sent again as it was
+  void Roam();         // a new connection while the old one still stands
+  void LeaveBehind();  // to another broker, while the old line stands and nobody is at its end
+  void SendOld();      // something once sent is sent again as it was
   void SendGarbage();
   void GoAway();  // in order, for a while
 

@@ -47,7 +47,7 @@ RunResult RunWorlds(const RunOptions& options,
       const uint64_t i = next++;
       if (i >= options.seeds) break;
       running[job % kMostJobs] = options.first + i;
-      Outcome outcome = World(options.first + i, nullptr, options.mutant).Run();
+      Outcome outcome = World(options.first + i, nullptr, options.mutant, options.brokers).Run();
       running[job % kMostJobs] = 0;
       const std::lock_guard lock(mutex);
       ++result.worlds;
@@ -72,15 +72,17 @@ RunResult RunWorlds(const RunOptions& options,
   return result;
 }
 
-std::vector<uint64_t> Regressions(const std::string& path) {
-  std::vector<uint64_t> seeds;
+std::vector<Regression> Regressions(const std::string& path) {
+  std::vector<Regression> worlds;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line.substr(0, line.find('#')));
-    uint64_t seed = 0;
-    if (words >> seed) seeds.push_back(seed);
+    Regression world;
+    if (!(words >> world.seed)) continue;
+    if (words.peek() == '/') words.ignore(1) >> world.brokers;
+    worlds.push_back(world);
   }
-  return seeds;
+  return worlds;
 }
 
 }  // namespace nightjar::worlds

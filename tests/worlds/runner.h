@@ -15,6 +15,7 @@ struct RunOptions {
   uint64_t first = 1, seeds = 1000;
   int jobs = 2;
   Mutant mutant = Mutant::kNone;
+  int brokers = 0;              // 0: as each seed has it
   uint64_t most_failures = 20;  // then it stops
 };
 struct RunResult {
@@ -28,7 +29,11 @@ struct RunResult {
 RunResult RunWorlds(const RunOptions& options,
                     const std::function<void(const RunResult&)>& progress);
 
-// The seeds of regressions.txt: one a line, a word on what it was behind '#'.
-std::vector<uint64_t> Regressions(const std::string& path);
+// The worlds of regressions.txt: one a line, a word on what it was behind '#'.
+struct Regression {
+  uint64_t seed = 0;
+  int brokers = 0;  // "<seed>/<brokers>"; 0: as the seed has it
+};
+std::vector<Regression> Regressions(const std::string& path);
 
 }  // namespace nightjar::worlds

@@ -7,9 +7,11 @@ namespace nightjar::worlds {
 namespace {
 
 constexpr std::string_view kFaultNames[] = {
-    "hub-cut",   "hub-frozen",     "broker-killed", "broker-paused", "line-cut",     "half-open",
-    "roaming",   "stale-send",     "bad-bytes",     "new-epoch",     "broker-clock", "hub-clock",
-    "days-pass", "persister-dies", "store-away",    "lease-lost"};
+    "hub-cut",     "hub-frozen",     "broker-killed", "broker-paused", "line-cut",     "half-open",
+    "roaming",     "stale-send",     "bad-bytes",     "new-epoch",     "broker-clock", "hub-clock",
+    "days-pass",   "persister-dies", "store-away",    "lease-lost",    "relay-cut",    "beats-lost",
+    "paused-long", "frozen-long",    "drain",         "drain-all",     "left-behind"};
+static_assert(std::size(kFaultNames) == static_cast<size_t>(Fault::kCount));
 
 // How likely a world has this fault at all.
 int64_t Likely(Fault fault) {
@@ -21,6 +23,8 @@ int64_t Likely(Fault fault) {
     case Fault::kBadBytes:
     case Fault::kBrokerClock:
     case Fault::kLeaseLost:
+    case Fault::kFrozenLong:
+    case Fault::kDrainAll:
       return 250;
     default:
       return 450;
@@ -51,9 +55,29 @@ void HubManners(Shape& shape, Dice& dice) {
   if (dice.Chance(250)) line.refuse_permille = dice.Between(1, 40);
 }
 
+// What only several brokers have. From dice of its own, so that all else of a seed stays as it is.
+void Brokers(Shape& shape, uint64_t seed, int brokers) {
+  Dice dice(seed ^ 0x27d4eb2f);
+  const int drawn = dice.OneOf({1, 2, 2, 2, 3, 3, 3, 4});
+  shape.brokers = brokers == 0 ? drawn : brokers;
+  if (shape.brokers == 1) return;
+  core::Config& config = shape.config;
+  config.broker_ttl_ms = dice.OneOf<int64_t>({2000, 4000, 8000});
+  config.beat_ms = config.broker_ttl_ms / 4;
+  config.route_check_ms = dice.OneOf<int64_t>({5000, 15'000, 30'000});
+  config.drain_ms = dice.OneOf<int64_t>({3000, 12'000, 30'000});
+  if (dice.Chance(300)) config.drain_per_s = static_cast<uint32_t>(dice.Between(1, 5));
+  if (dice.Chance(300)) config.logins_at_once = static_cast<uint32_t>(dice.Between(1, 3));
+  if (dice.Chance(500)) shape.page_most = static_cast<uint32_t>(dice.Between(1, 3));
+  shape.busy_ms += dice.Between(0, 20'000);
+  for (int i = static_cast<int>(Fault::kRelayCut); i < static_cast<int>(Fault::kCount); ++i) {
+    if (dice.Chance(Likely(static_cast<Fault>(i)))) shape.faults.push_back(static_cast<Fault>(i));
+  }
+}
+
 }  // namespace
 
-Shape ShapeOf(uint64_t seed) {
+Shape ShapeOf(uint64_t seed, int brokers) {
   Dice dice(seed ^ 0x5bd1e995);
   Shape shape;
   Bounds(shape, dice);
@@ -76,11 +100,12 @@ Shape ShapeOf(uint64_t seed) {
   if (dice.Chance(500)) shape.tick_slack_ms = 100;
   if (dice.Chance(250)) shape.store_fails_permille = dice.Between(20, 300);
   shape.fault_ms = dice.Chance(100) ? 0 : dice.Between(400, 4000);
-  for (int i = 0; i < static_cast<int>(Fault::kCount); ++i) {
+  for (int i = 0; i < static_cast<int>(Fault::kRelayCut); ++i) {
     if (dice.Chance(Likely(static_cast<Fault>(i)))) shape.faults.push_back(static_cast<Fault>(i));
   }
   if (shape.faults.empty()) shape.fault_ms = 0;
   if (dice.Chance(100)) shape.hub_line.zombie_permille = dice.Between(50, 500);
+  Brokers(shape, seed, brokers);
   return shape;
 }
 
@@ -88,14 +113,16 @@ std::string Shape::Describe() const {
   std::vector<std::string_view> names_of;
   for (const Fault fault : faults) names_of.push_back(kFaultNames[static_cast<size_t>(fault)]);
   return fmt::format(
-      "{} people, {} names, {} groups, {} ms busy, acts every {} ms, away {} ms, faults every {} "
+      "{} brokers (ttl {} routes {} drain {}), {} people, {} names, {} groups, {} ms busy, acts "
+      "every {} ms, away {} ms, faults every {} "
       "ms: {}; "
       "hub latency {} late {} lose {} refuse {}; line {} ms slow {} lossy {}; calls {} store {} "
       "cache {} "
       "rate {}/{} lease {} silent {} x {} inbox {} journal {} tasks {} partitions {}",
-      people, names, groups, busy_ms, act_ms, away_ms, fault_ms, fmt::join(names_of, " "),
-      hub_line.latency_ms, hub_line.late_permille, hub_line.lose_permille, hub_line.refuse_permille,
-      line_ms, slow_line_permille, lossy_permille, config.hub_calls, config.store_requests,
+      brokers, config.broker_ttl_ms, config.route_check_ms, config.drain_ms, people, names, groups,
+      busy_ms, act_ms, away_ms, fault_ms, fmt::join(names_of, " "), hub_line.latency_ms,
+      hub_line.late_permille, hub_line.lose_permille, hub_line.refuse_permille, line_ms,
+      slow_line_permille, lossy_permille, config.hub_calls, config.store_requests,
       config.chat_cache, config.sends_per_s, config.sends_burst, config.lease_ttl_ms,
       config.silent_after_ms, config.silent_rounds, hub.inbox_entries, hub.journal_max,
       hub.tasks_max, hub.partitions);

@@ -31,6 +31,14 @@ enum class Fault {
   kPersisterDies,
   kStoreAway,
   kLeaseLost,  // somebody else holds a lease for a while
+  // Of worlds with several brokers only:
+  kRelayCut,    // a broker is not told by relay for a while
+  kBeatsLost,   // a broker's beats do not reach the hub, all else does
+  kPausedLong,  // a broker is paused until others take it for dead
+  kFrozenLong,  // the hub is paused for longer than every ttl
+  kDrain,       // a broker is emptied, and starts again
+  kDrainAll,    // ... one after another
+  kLeftBehind,  // a device goes to another broker, and its old line stands
   kCount
 };
 
@@ -39,9 +47,10 @@ struct Shape {
   hub::FakeHubOptions hub;
   HubLineShape hub_line;
 
-  int brokers = 1;
-  int people = 4;  // with devices
-  int names = 6;   // without: they are in groups, and never come
+  int brokers = 1;         // drawn apart from all else, which is the same with any number
+  uint32_t page_most = 0;  // sessions in a page of those who clear; 0: as they ask
+  int people = 4;          // with devices
+  int names = 6;           // without: they are in groups, and never come
   int second_device_permille = 400;
   int json_permille = 150, brief_permille = 300, small_frames_permille = 0;
   int groups = 2;
@@ -64,6 +73,7 @@ struct Shape {
   std::string Describe() const;
 };
 
-Shape ShapeOf(uint64_t seed);
+// `brokers`: so many instead of how many the seed has; 0: as the seed has it.
+Shape ShapeOf(uint64_t seed, int brokers = 0);
 
 }  // namespace nightjar::worlds

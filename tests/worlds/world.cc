@@ -25,7 +25,8 @@ client::OracleOptions JudgeOptions(const Shape& shape) {
   options.silent_line_ms = 300 + shape.line_ms + (shape.slow_line_permille > 0 ? 4000 : 0);
   for (const Fault fault : shape.faults) {
     if (fault == Fault::kDaysPass) options.inbox_keeps = 0;  // age takes entries out
-    if (fault == Fault::kHalfOpen || fault == Fault::kRoaming) options.silent_line_ms = 20'000;
+    if (fault == Fault::kHalfOpen || fault == Fault::kRoaming || fault == Fault::kLeftBehind)
+      options.silent_line_ms = 20'000;
   }
   options.late_slack_ms = 60'000;  // calls to the hub may wait, fail and be tried again
   return options;
@@ -39,12 +40,12 @@ bool HoldsSync(std::string topic, std::string payload) {
 
 }  // namespace
 
-World::World(uint64_t seed, std::ostream* out, Mutant mutant)
+World::World(uint64_t seed, std::ostream* out, Mutant mutant, int brokers)
     : seed_(seed),
       mutant_(mutant),
       dice_(seed),
       trace_(out),
-      shape_(ShapeOf(seed)),
+      shape_(ShapeOf(seed, brokers)),
       unix_base_(kTokensFrom),
       broker_skew_(static_cast<size_t>(shape_.brokers)),
       keys_(WorldKeys()),
@@ -114,10 +115,16 @@ const std::string& World::Token(const std::string& uid, bool service) {
 
 // ---- the hub -----------------------------------------------------------------------------------
 
-hub::Reply World::Execute(const hub::Call& call, const std::string& who) {
+hub::Reply World::Execute(const hub::Call& asked, const std::string& who) {
+  hub::Call call = asked;
+  if (auto* list = std::get_if<hub::ListSessions>(&call); list && shape_.page_most > 0) {
+    list->limit = std::min(list->limit, shape_.page_most);
+  }
   newest_hub_ms_ = std::max(newest_hub_ms_, HubClock());
   ledger_.Before(call, state());
+  const auto lived = state().living, dying = state().dying;
   hub::Reply reply = mutant_ == Mutant::kNone ? hub_.Execute(call) : ExecuteMutated(call);
+  NoteBrokers(call, reply, lived, dying);
   TellJudge(call, reply);
   NoteBounds(call, reply);
   trace_.Note(time(), "hub", call.index(), reply.index());

@@ -45,7 +45,8 @@ struct Outcome {
 class World {
  public:
   // `out`: where the trace is printed; null: nowhere.
-  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone);
+  // `brokers`: so many; 0: as the seed has it.
+  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone, int brokers = 0);
   ~World();
   Outcome Run();
 
@@ -69,8 +70,9 @@ class World {
   void Break(const std::string& promise, std::string what);
 
   // The hub does it, now.
-  hub::Reply Execute(const hub::Call& call, const std::string& who);
+  hub::Reply Execute(const hub::Call& asked, const std::string& who);
   const hub::fake::HubState& state() const { return hub_.state(); }
+  hub::FakeHub& hub() { return hub_; }
 
   // ---- lines
   ConnPtr NewConn(int phone, const std::string& uid, const std::string& device);
@@ -95,6 +97,11 @@ class World {
   void KillKeeper();
   bool Stored(const v1::Message& message);
 
+  // ---- planted faults between a broker and the rest (world_mutants.cc)
+  int CopiesOfRelayed();
+  void SpoilReply(hub::Reply& reply);
+  bool IgnoresKick();
+
   // ---- choices
   const std::string& SomePerson();
   std::string SomeName();
@@ -106,6 +113,16 @@ class World {
  private:
   void NoteBounds(const hub::Call& call, const hub::Reply& reply);
   void TellJudge(const hub::Call& call, const hub::Reply& reply);
+  // world_brokers.cc
+  bool Several() const { return shape_.brokers > 1; }
+  void NoteBrokers(const hub::Call& call, const hub::Reply& reply,
+                   const std::map<hub::BrokerName, int64_t>& lived,
+                   const std::map<hub::BrokerName, int64_t>& dying);
+  void CheckClaimed(const std::string& name);
+  void InflictOnBrokers(Fault fault);
+  void DrainNext(size_t index);
+  std::string RestlessBrokers();
+  void CheckBrokers();
   // world_people.cc
   void MakePeople();
   void MakeGroups();
@@ -145,6 +162,7 @@ class World {
   int64_t hub_skew_ = 0;
   std::vector<int64_t> broker_skew_;
   int64_t newest_hub_ms_ = 0;
+  int64_t hub_stepped_at_ = INT64_MIN / 2;  // its clock
   std::shared_ptr<const KeySet> keys_;
   hub::FakeHub hub_;
   Ledger ledger_;

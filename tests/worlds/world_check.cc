@@ -15,6 +15,7 @@ void World::Check() {
   CheckSessions();
   CheckPresence();
   CheckEngines();
+  CheckBrokers();
   CheckHistory();
   oracle_.Finish(TrueNow());
 }
@@ -79,6 +80,9 @@ void World::CheckSessions() {
   std::map<std::string, hub::fake::Route> live;
   for (const auto& broker : brokers_) {
     for (const auto& [id, conn] : broker->sessions()) {
+      if (live.count(conn->client_id) > 0) {
+        Break("routes", conn->client_id + " is connected to two brokers");
+      }
       live[conn->client_id] = {broker->name(), id};
     }
   }

@@ -29,10 +29,10 @@ void World::Inflict(Fault fault) {
       Broker& broker = SomeBroker();
       broker.HubCut("cut");
       const int64_t away = dice_.Chance(150) ? dice_.Between(5000, 25'000) : dice_.Between(1, 1500);
-      oracle_.Disturbed(TrueNow(), "the hub is away", false);
+      oracle_.Disturbed(TrueNow(), "the hub is away", Several());
       scheduler_.After(away, [this, &broker, life = broker.life()] {
         if (broker.life() != life) return;
-        oracle_.Disturbed(TrueNow(), "the hub is back", false);
+        oracle_.Disturbed(TrueNow(), "the hub is back", Several());
         broker.HubConnect();
       });
       if (dice_.Chance(300)) {
@@ -55,7 +55,9 @@ void World::Inflict(Fault fault) {
       if (!broker.alive()) return;
       oracle_.Disturbed(TrueNow(), "a broker is killed", true);
       broker.Kill();
-      scheduler_.After(dice_.Between(10, 6000), [this, &broker] {
+      // With several, mostly until the others have cleared it.
+      const int64_t longest = Several() ? 3 * shape_.config.broker_ttl_ms : 6000;
+      scheduler_.After(dice_.Between(10, longest), [this, &broker] {
         oracle_.Disturbed(TrueNow(), "a broker starts", true);
         broker.Start();
       });
@@ -97,6 +99,7 @@ void World::Inflict(Fault fault) {
       coverage_.Hit(Point::kDaysPass);
       Say("a month passes");
       oracle_.Disturbed(TrueNow(), "a month passes", true);
+      hub_stepped_at_ = time();
       unix_base_ += int64_t{31} * 24 * 3600 * 1000;
       for (auto& broker : brokers_) broker->ClockStepped();
       return;
@@ -122,20 +125,26 @@ void World::Inflict(Fault fault) {
       (void)Execute(take, take.owner);
       return;
     }
-    case Fault::kCount:
-      return;
+    default:
+      return InflictOnBrokers(fault);
   }
 }
 
 // As after a rebuild: every connection to the hub ends.
 void World::NewEpoch() {
-  for (auto& broker : brokers_) broker->HubCut("new epoch");
+  for (auto& broker : brokers_) {
+    broker->HubCut("new epoch");
+    broker->relay().Cut();
+  }
   keeper_->line().Cut();
   hub_.RaiseEpoch();
   Say("a new epoch: {}", state().epoch);
-  oracle_.Disturbed(TrueNow(), "a new epoch", false);
+  oracle_.Disturbed(TrueNow(), "a new epoch", Several());
   scheduler_.After(dice_.Between(10, 3000), [this] {
-    for (auto& broker : brokers_) broker->HubConnect();
+    for (auto& broker : brokers_) {
+      broker->HubConnect();
+      if (Several() && broker->alive()) broker->relay().Connect();
+    }
     if (keeper_->alive()) keeper_->line().Connect();
   });
 }
@@ -144,6 +153,7 @@ void World::StepHubClock() {
   const int64_t step = dice_.Between(-20'000, 20'000);
   if (step < 0) coverage_.Hit(Point::kHubClockBack);
   hub_skew_ += step;
+  hub_stepped_at_ = time();
   Say("the hub's clock steps by {} ms", step);
 }
 

@@ -12,6 +12,18 @@ bool World::Rarely() {
   return true;
 }
 
+int World::CopiesOfRelayed() { return mutant_ == Mutant::kRelayDrops && Rarely() ? 0 : 1; }
+
+void World::SpoilReply(hub::Reply& reply) {
+  auto* beat = std::get_if<hub::BeatReply>(&reply);
+  if (mutant_ != Mutant::kIgnoresCleared || beat == nullptr) return;
+  if (beat->outcome == hub::BeatReply::Outcome::kCleared) {
+    beat->outcome = hub::BeatReply::Outcome::kAlive;
+  }
+}
+
+bool World::IgnoresKick() { return mutant_ == Mutant::kIgnoresKick && dice_.Chance(300); }
+
 hub::Reply World::ExecuteMutated(const hub::Call& call) {
   auto& hub_state = hub_.mutable_state();
   const auto* send = std::get_if<hub::Send>(&call);
@@ -81,6 +93,23 @@ hub::Reply World::ExecuteMutated(const hub::Call& call) {
         hub::SetPresenceReply reply;
         reply.state.uid = set->uid;
         return reply;
+      }
+      break;
+    case Mutant::kSkipsPage:
+      if (const auto* list = std::get_if<hub::ListSessions>(&call); list != nullptr) {
+        hub::ListSessions next = *list;
+        const auto page = std::get<hub::ListSessionsReply>(hub_.Execute(call));
+        next.after = page.next;
+        if (!page.next.empty()) return hub_.Execute(next);
+      }
+      break;
+    case Mutant::kKeepsLeases:
+      if (const auto* lease = std::get_if<hub::Lease>(&call);
+          lease != nullptr && lease->role == hub::Role::kFanOut) {
+        hub::Lease forever = *lease;
+        forever.ttl_ms = int64_t{24} * 3600 * 1000;
+        return lease->ttl_ms > 0 ? hub_.Execute(forever)
+                                 : hub::LeaseReply{std::vector<uint64_t>(lease->partitions.size())};
       }
       break;
     default:

@@ -20,6 +20,7 @@ void World::StopFaults() {
     broker->Wake();
     broker->line().Calm();
     broker->line().Freeze(0);
+    broker->LoseBeats(0);
   }
   keeper_->line().Calm();
   keeper_->line().Freeze(0);
@@ -31,6 +32,7 @@ void World::StopFaults() {
       broker->Wake();
       broker->Start();
       broker->HubConnect();
+      if (Several() && broker->alive()) broker->relay().Connect();
     }
     keeper_->Start();
     keeper_->line().Connect();
@@ -41,7 +43,7 @@ void World::StopFaults() {
 
 // What is still to be done; empty: nothing.
 std::string World::Restless() {
-  std::string why;
+  std::string why = RestlessBrokers();
   for (const auto& phone : phones_) {
     if (!phone->Idle()) {
       why += fmt::format("{}: {}{}, unanswered {}, asking {}, held {}, acked {}; ", phone->name(),

@@ -35,9 +35,11 @@ void ExpectKept(const RunResult& result) {
 }
 
 TEST(Worlds, SeedsThatOnceFailed) {
-  for (const uint64_t seed : Regressions(NIGHTJAR_SOURCE_DIR "/tests/worlds/regressions.txt")) {
-    const Outcome outcome = World(seed, nullptr).Run();
-    EXPECT_TRUE(outcome.broken.empty()) << "seed " << seed << ": " << outcome.broken.front();
+  for (const auto& [seed, brokers] :
+       Regressions(NIGHTJAR_SOURCE_DIR "/tests/worlds/regressions.txt")) {
+    const Outcome outcome = World(seed, nullptr, Mutant::kNone, brokers).Run();
+    EXPECT_TRUE(outcome.broken.empty())
+        << "seed " << seed << '/' << brokers << ": " << outcome.broken.front();
   }
 }
 
