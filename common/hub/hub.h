@@ -341,7 +341,9 @@ struct GetDeviceReply {
 
 // Make presence what the routes say, once the core's debounce or grace is over: online if uid has a
 // route and offline if not; `session` record of a logged-out session is removed with it. A change
-// is relayed to every other broker that watches uid.
+// is relayed to every other broker that watches uid. Offline in the name of the broker where the
+// last route was ended only: to others the user may have been gone for longer, and come back
+// elsewhere meanwhile.
 struct SetPresence {
   std::string uid;
   bool online = false;  // what the caller believes; nothing happens if the routes disagree

@@ -36,8 +36,10 @@ Reply FakeHub::Do(const SetPresence& c) {
   UserState* user = FindUser(c.uid);
   if (user == nullptr) return reply;
   const bool has_route = user->routes() > 0;
-  if (c.online == has_route && user->online != c.online) {
+  const bool its_word = c.online || user->last_out.empty() || user->last_out == c.broker;
+  if (c.online == has_route && user->online != c.online && its_word) {
     user->online = c.online;
+    user->last_out.clear();
     user->last_active = Clock();
     reply.changed = true;
     RelayPresence(c, {c.uid, user->online, user->last_active});

@@ -103,6 +103,7 @@ Reply FakeHub::Do(const Logout& c) {
     }
     reply.routes = user->routes();
     reply.online = user->online;
+    if (reply.removed && reply.routes == 0 && user->online) user->last_out = c.broker;
     if (reply.removed && reply.routes == 0 && user->head() > user->MaxAcked()) {
       if (user->owed == 0) user->owed = user->MaxAcked() + 1;
       SetDue(c.uid);

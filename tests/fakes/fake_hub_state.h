@@ -65,6 +65,7 @@ struct UserState {
   std::map<std::string, MsgId> chats;    // newest id appended
   uint64_t owed = 0;                     // first seq that still owes a push outcome; 0: none
   bool online = false;
+  BrokerName last_out;  // ended the last route while published online; empty: none has
   int64_t last_active = 0;
   std::string name, email;
   std::map<std::string, std::string> push;                       // device -> registration

@@ -27,8 +27,8 @@ Status MemoryStore::Put(const std::vector<v1::JournalRecord>& records) {
     } else if (record.has_mute()) {
       const v1::Muted& mute = record.mute();
       const std::string device = mute.chat_id().empty() ? mute.device() : "";
-      users_[mute.uid()]
-          .mutes[{mute.chat_id(), device}][{mute.at_ms(), mute.SerializeAsString()}] = mute;
+      users_[mute.uid()].mutes[{mute.chat_id(), device}][{mute.at_ms(), mute.SerializeAsString()}] =
+          mute;
     } else if (record.has_user()) {
       User& user = users_[record.user().uid()];
       if (!record.user().name().empty()) {

@@ -85,6 +85,7 @@ void Phone::Connect() {
   // A broker that does not answer is given up.
   world_.scheduler().After(10'000, [this, conn = conn_] {
     if (conn != conn_ || connected_) return;
+    if (world_.shape().brokers > 1) world_.Abandon(conn);  // what may be asked to go elsewhere
     Drop();
     ConnectLater(world_.dice().Between(100, 1000));
   });

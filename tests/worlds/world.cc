@@ -233,6 +233,12 @@ void World::GoodBye(const ConnPtr& conn) {
                 [this, conn] { brokers_[static_cast<size_t>(conn->broker)]->OnEnd(conn); });
 }
 
+void World::Abandon(const ConnPtr& conn) {
+  conn->client_open = false;
+  scheduler_.At(conn->up_at = std::max(conn->up_at, time() + shape_.line_ms),
+                [this, conn] { brokers_[static_cast<size_t>(conn->broker)]->OnEnd(conn); });
+}
+
 void World::CutSoon(const ConnPtr& conn, bool half_open) {
   if (conn->cut) return;
   // What is on the line at this moment may still arrive, up to some point.

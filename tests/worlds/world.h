@@ -79,6 +79,7 @@ class World {
   void UpSubscribe(const ConnPtr& conn, const std::string& filter);
   void UpPublish(const ConnPtr& conn, const std::string& topic, const std::string& payload);
   void GoodBye(const ConnPtr& conn);                  // the device closes, in order
+  void Abandon(const ConnPtr& conn);                  // the device closes, and waits for nothing
   void CutSoon(const ConnPtr& conn, bool half_open);  // both ends learn of it, some time
   void AcceptClient(const ConnPtr& conn);             // the broker has let it in
   void CloseClientSoon(const ConnPtr& conn);          // the broker closes
@@ -121,6 +122,7 @@ class World {
   void CheckClaimed(const std::string& name);
   void InflictOnBrokers(Fault fault);
   void DrainNext(size_t index);
+  void FreezeHub(int64_t until);
   std::string RestlessBrokers();
   void CheckBrokers();
   // world_people.cc
@@ -162,6 +164,7 @@ class World {
   int64_t hub_skew_ = 0;
   std::vector<int64_t> broker_skew_;
   int64_t newest_hub_ms_ = 0;
+  int64_t hub_frozen_until_ = 0;
   int64_t hub_stepped_at_ = INT64_MIN / 2;  // its clock
   std::shared_ptr<const KeySet> keys_;
   hub::FakeHub hub_;

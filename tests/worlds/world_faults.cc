@@ -46,9 +46,7 @@ void World::Inflict(Fault fault) {
     case Fault::kHubFrozen: {
       const int64_t until = time() + dice_.Between(100, 8000);
       oracle_.Disturbed(TrueNow(), "the hub is paused", false);
-      for (auto& broker : brokers_) broker->line().Freeze(until);
-      keeper_->line().Freeze(until);
-      return;
+      return FreezeHub(until);
     }
     case Fault::kBrokerKilled: {
       Broker& broker = SomeBroker();

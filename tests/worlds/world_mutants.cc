@@ -12,7 +12,7 @@ bool World::Rarely() {
   return true;
 }
 
-int World::CopiesOfRelayed() { return mutant_ == Mutant::kRelayDrops && Rarely() ? 0 : 1; }
+int World::CopiesOfRelayed() { return mutant_ == Mutant::kRelayDrops && dice_.Chance(300) ? 0 : 1; }
 
 void World::SpoilReply(hub::Reply& reply) {
   auto* beat = std::get_if<hub::BeatReply>(&reply);

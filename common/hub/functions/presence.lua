@@ -1,4 +1,5 @@
 -- Presence: what was published last ("on", "la" in the user's hash) and what the routes say.
+-- "lo" is the broker that ended the last route while "on" was published: its grace counts.
 -- watch:{p}:<uid>: a set of the ids of brokers with subscribers to the user's presence.
 
 -- Tells the brokers that watch, but `own`. One that nobody listens for is forgotten: it says its
@@ -23,16 +24,17 @@ end
 -- Reply {changed 0/1, online 0/1, last active}
 local function set_presence(keys, argv)
   local user, uid, want = keys[1], argv[1], argv[2] == '1'
-  local u = call('HMGET', user, 'br', 'on', 'la')
+  local u = call('HMGET', user, 'br', 'on', 'la', 'lo')
   local online, active = u[2] and true or false, u[3] or 0
   local routed = route_count(u[1]) > 0
   local changed = want ~= online and want == routed
+    and (want or not u[4] or u[4] == argv[3])
   if changed then
     online, active = want, now_ms()
     if want then
       call('HSET', user, 'on', 1, 'la', active)
     else
-      call('HDEL', user, 'on')
+      call('HDEL', user, 'on', 'lo')
       call('HSET', user, 'la', active)
     end
     relay_presence(string.sub(user, #K_USER + 1), uid, online, active, broker_id(argv[3]))

@@ -192,6 +192,7 @@ local function logout(keys, argv)
     call('HSET', user, 'la', now, 's:' .. device, now)
     routes = routes_rebuild(user, u[4], u[5])
     if routes == 0 then
+      if u[3] then call('HSET', user, 'lo', argv[6]) end
       local most = acked_range(user, u[4])
       if tonumber(u[6] or 0) + call('LLEN', K_INBOX .. tail) > most then
         call('HSETNX', user, 'owed', most + 1)

@@ -306,6 +306,20 @@ TEST_P(SessionTest, PresenceFollowsTheRoutes) {
                 {"bob", false, 0}, {"alice", false, kStartMs + 8100}, {"bob", false, 0}}));
 }
 
+// Each broker lets a grace pass since the user went there: that of the last one counts.
+TEST_P(SessionTest, OfflineIsTheWordOfTheBrokerThatWasLeftLast) {
+  Login("alice");
+  Presence("alice", true);
+  Logout("alice");
+  Login("alice", "phone", kB2);
+  Logout("alice", "phone", kB2);
+  EXPECT_FALSE(Presence("alice", false, kB1).changed);
+  EXPECT_TRUE(Sessions(kB1).empty());
+  EXPECT_EQ(Sessions(kB2).size(), 1U);  // still to be told by who clears it
+  EXPECT_TRUE(Presence("alice", false, kB2).changed);
+  EXPECT_TRUE(Sessions(kB2).empty());
+}
+
 TEST_P(SessionTest, TailsCountAbsolutely) {
   Do(Tail{"alice", kB1, 2});
   Do(Tail{"alice", kB1, 2});
