@@ -36,8 +36,8 @@ int64_t Broker::well_since() const {
 }
 
 void Broker::LoseBeats(int64_t until) {
-  no_beats_until_ = until;
-  line_.LoseBeats(until);
+  no_beats_until_ = until == 0 ? 0 : std::max(no_beats_until_, until);
+  line_.LoseBeats(no_beats_until_);
 }
 
 Now Broker::now() const { return world_.BrokerNow(index_); }

@@ -106,6 +106,7 @@ void HubLine::Expire() {
 
 // A pipeline that broke: its first so many calls had arrived.
 void HubLine::SomeTakeEffect() {
+  if (shape_.frozen_is_frozen && scheduler_.now() < frozen_until_) return;
   size_t open = 0;
   for (const Entry& entry : calls_) open += entry.sent && !entry.reply;
   if (open == 0) return;

@@ -27,6 +27,7 @@ struct HubLineShape {
   int64_t lose_permille = 0;    // fail after the effect
   int64_t zombie_permille = 0;  // cuts whose calls under way take effect until it connects again
   int64_t timeout_ms = 10'000;
+  bool frozen_is_frozen = false;  // a paused hub does nothing for a line that breaks either
 };
 
 class HubLine : public hub::Hub {

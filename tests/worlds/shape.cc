@@ -61,6 +61,7 @@ void Brokers(Shape& shape, uint64_t seed, int brokers) {
   const int drawn = dice.OneOf({1, 2, 2, 2, 3, 3, 3, 4});
   shape.brokers = brokers == 0 ? drawn : brokers;
   if (shape.brokers == 1) return;
+  shape.hub_line.frozen_is_frozen = true;
   core::Config& config = shape.config;
   config.broker_ttl_ms = dice.OneOf<int64_t>({2000, 4000, 8000});
   config.beat_ms = config.broker_ttl_ms / 4;
