@@ -38,11 +38,11 @@ struct Config {
   int64_t route_check_ms = 30'000;  // how often each session's route and head are compared
   uint32_t logins_at_once = 64;     // under way at the hub; the rest wait in order
   uint32_t logins_per_s = 2000;
-  uint32_t acks_at_once = 64;    // under way at the hub; the rest wait in order, and gather
-  uint32_t appends_at_once = 2;  // of fan-out, under way at the hub
-  uint32_t drain_per_s = 500;    // sessions moved away; more if drain_ms would not do
-  int64_t drain_ms = 30'000;     // a drained broker has stopped by then
-  size_t hub_calls = 50'000;     // under way; beyond it sends are refused as full
+  uint32_t acks_at_once = 64;      // under way at the hub; the rest wait in order, and gather
+  uint32_t entries_at_once = 512;  // of fan-out, under way at the hub
+  uint32_t drain_per_s = 500;      // sessions moved away; more if drain_ms would not do
+  int64_t drain_ms = 30'000;       // a drained broker has stopped by then
+  size_t hub_calls = 50'000;       // under way; beyond it sends are refused as full
   size_t store_requests = 10'000;
   size_t chat_cache = 100'000;  // chats whose membership is kept in memory
   std::string version = "0.1.0";

@@ -12,9 +12,10 @@
 namespace nightjar::core::fan_out {
 namespace {
 
-constexpr uint32_t kTasksAtOnce = 32;  // of a partition, between two trims
+constexpr uint32_t kTasksAtOnce = 64;  // of a partition, between two trims
 constexpr int64_t kAgainMs = 1000;
 constexpr int64_t kPollMs = 1000, kIdlePollMs = 5000, kSuspectMs = 15'000;
+constexpr uint32_t kNoLane = UINT32_MAX;
 
 FanOutPartition* Running(State& s, uint32_t partition, uint64_t run) {
   FanOutPartition& part = s.fan_out.partitions[partition];
@@ -34,68 +35,98 @@ void Read(State& s, std::vector<uint32_t> partitions) {
   Ask(s, std::move(call), PendingTasks{std::move(partitions)});
 }
 
-void AgainLater(State& s, uint32_t partition) {
-  s.timers.Add(s.now.mono_ms + kAgainMs, TimerKind::kTaskAgain, partition);
+void AgainLater(State& s, uint32_t partition, uint32_t lane) {
+  s.timers.Add(s.now.mono_ms + kAgainMs, TimerKind::kTaskAgain, partition | uint64_t{lane} << 32);
 }
 
 void Trim(State& s, uint32_t partition) {
   FanOutPartition& part = s.fan_out.partitions[partition];
   hub::TrimLog call;
   call.log = hub::Log::kTasks;
-  call.partitions.push_back({partition, part.token, part.done});
+  call.partitions.push_back({partition, part.token, part.upto});
   Ask(s, std::move(call), PendingTrim{partition, part.run});
 }
 
-void FinishBatch(State& s, uint32_t partition);
-
-void AppendToMembers(State& s, uint32_t partition) {
-  if (!PlanBatch(s.fan_out.partitions[partition])) return FinishBatch(s, partition);
-  Queue(s, partition);
-  Pump(s);
+// The members of a direct chat are in its id.
+std::shared_ptr<const std::vector<hub::Member>> DirectMembers(const std::string& chat) {
+  const std::optional<ChatName> name = ParseChatId(chat);
+  if (!name || !name->direct) return nullptr;
+  std::vector<hub::Member> members;
+  for (const std::string& uid : name->Members()) members.push_back({.uid = uid});
+  return std::make_shared<const std::vector<hub::Member>>(std::move(members));
 }
 
-void BeginBatch(State& s, uint32_t partition) {
+void AskMembers(State& s, uint32_t partition, uint32_t at) {
   FanOutPartition& part = s.fan_out.partitions[partition];
-  part.batch = 0;
-  if (part.queue.empty()) return Trim(s, partition);
   hub::GetChat call;
-  call.chat = part.queue.front().task.chat_id();
-  if (part.members && part.chat == call.chat) return AppendToMembers(s, partition);
+  call.chat = part.lanes[at].chat;
   call.members = true;
   const CachedChat* known = s.chats.Find(call.chat);
   if (known != nullptr && known->whole) call.known_version = known->version;
-  Ask(s, std::move(call), PendingTaskMembers{partition, part.run, part.queue.front().position});
+  Ask(s, std::move(call), PendingTaskMembers{partition, part.run, at});
 }
 
-void FinishBatch(State& s, uint32_t partition) {
+void Finish(State& s, uint32_t partition, uint32_t at) {
   FanOutPartition& part = s.fan_out.partitions[partition];
-  for (size_t i = std::max<size_t>(part.batch, 1); i > 0; --i) {
-    part.done = part.queue.front().position + 1;
-    part.queue.pop_front();
+  FanOutLane& lane = part.lanes[at];
+  lane.queue.clear();
+  lane.batch = 0;
+  if (--part.open == 0) Trim(s, partition);
+}
+
+// What is next in the lane; REQUIRES: nothing of it is under way, and something is left.
+void Begin(State& s, uint32_t partition, uint32_t at) {
+  FanOutLane& lane = s.fan_out.partitions[partition].lanes[at];
+  if (!lane.members) {
+    auto direct = DirectMembers(lane.chat);
+    if (!direct) return AskMembers(s, partition, at);
+    SetMembers(s, lane, std::move(direct));
   }
-  BeginBatch(s, partition);
+  while (!PlanBatch(lane)) {
+    lane.queue.erase(lane.queue.begin(), lane.queue.begin() + static_cast<ptrdiff_t>(lane.batch));
+    if (lane.queue.empty()) return Finish(s, partition, at);
+  }
+  Queue(s, partition, at);
+}
+
+void FinishBatch(State& s, uint32_t partition, uint32_t at) {
+  FanOutLane& lane = s.fan_out.partitions[partition].lanes[at];
+  lane.queue.erase(lane.queue.begin(), lane.queue.begin() + static_cast<ptrdiff_t>(lane.batch));
+  lane.batch = 0;
+  if (lane.queue.empty()) return Finish(s, partition, at);
+  Begin(s, partition, at);
+}
+
+FanOutLane& LaneOf(FanOutPartition& part, const std::string& chat) {
+  const auto it = std::find_if(part.lanes.begin(), part.lanes.end(),
+                               [&](const FanOutLane& lane) { return lane.chat == chat; });
+  if (it != part.lanes.end()) return *it;
+  part.lanes.emplace_back().chat = chat;
+  return part.lanes.back();
 }
 
 void Take(State& s, const hub::LogSlice& slice) {
   FanOutPartition& part = s.fan_out.partitions[slice.partition];
   for (size_t i = 0; i < slice.records.size(); ++i) {
-    FanOutPartition::Task task;
-    task.position = slice.first + i;
-    if (!task.task.ParseFromString(slice.records[i])) {
+    v1::FanOutTask task;
+    if (!task.ParseFromString(slice.records[i])) {
       Log(s, LogLevel::kError,
           fmt::format("fan-out: partition {}: task {} cannot be read; put aside", slice.partition,
-                      task.position));
+                      slice.first + i));
       Ask(s,
           hub::PutDeadLetter{slice.partition, slice.records[i], "fan-out task: cannot be decoded",
                              s.now.unix_ms},
           PendingIgnored{});
-      part.done = task.position + 1;
       continue;
     }
-    part.queue.push_back(std::move(task));
+    LaneOf(part, task.chat_id()).queue.push_back(std::move(task));
   }
-  part.more = slice.end > slice.first + slice.records.size();
-  BeginBatch(s, slice.partition);
+  part.upto = slice.first + slice.records.size();
+  part.more = slice.end > part.upto;
+  part.open = part.lanes.size();
+  if (part.open == 0) return Trim(s, slice.partition);
+  for (uint32_t at = 0; at < part.lanes.size(); ++at) Begin(s, slice.partition, at);
+  Pump(s);
 }
 
 }  // namespace
@@ -157,7 +188,7 @@ void OnTasks(State& s, const PendingTasks& pending, hub::Reply& reply) {
   const auto* log = Expect<hub::ReadLogReply>(reply, failure);
   for (const uint32_t p : pending.partitions) {
     FanOutPartition& part = s.fan_out.partitions[p];
-    if (!part.queue.empty() || part.token == 0) continue;  // begun anew since
+    if (!part.lanes.empty() || part.token == 0) continue;  // begun anew since
     part.busy = false;
     if (log == nullptr) {
       Suspect(s);
@@ -176,57 +207,55 @@ void OnTasks(State& s, const PendingTasks& pending, hub::Reply& reply) {
 
 void OnMembers(State& s, const PendingTaskMembers& pending, hub::Reply& reply) {
   FanOutPartition* part = Running(s, pending.partition, pending.run);
-  if (part == nullptr || part->queue.empty()) return;
-  if (part->queue.front().position != pending.position || part->outstanding > 0) return;
+  if (part == nullptr) return;
+  FanOutLane& lane = part->lanes[pending.lane];
   hub::Failure failure;
   auto* got = Expect<hub::GetChatReply>(reply, failure);
-  if (got == nullptr) return AgainLater(s, pending.partition);
-  const v1::FanOutTask& task = part->queue.front().task;
+  if (got == nullptr) return AgainLater(s, pending.partition, pending.lane);
   if (!got->found) {
-    Log(s, LogLevel::kError, fmt::format("fan-out: a task of an unknown chat, {}", task.chat_id()));
-    return FinishBatch(s, pending.partition);
+    Log(s, LogLevel::kError, fmt::format("fan-out: a task of an unknown chat, {}", lane.chat));
+    return Finish(s, pending.partition, pending.lane);
   }
-  const CachedChat* known = s.chats.Find(task.chat_id());
+  const CachedChat* known = s.chats.Find(lane.chat);
   if (got->members_included) {
-    CachedChat chat = WholeChat(task.chat_id(), got->record.version, std::move(got->members));
-    part->members = chat.members;
+    CachedChat chat = WholeChat(lane.chat, got->record.version, std::move(got->members));
+    SetMembers(s, lane, chat.members);
     s.chats.Put(std::move(chat));
   } else if (known != nullptr && known->whole && known->version == got->record.version) {
-    part->members = known->members;
-  } else {
-    return BeginBatch(s, pending.partition);  // it has left the cache, or changed: ask again
-  }
-  part->chat = task.chat_id();
-  AppendToMembers(s, pending.partition);
+    SetMembers(s, lane, known->members);
+  }  // else it has left the cache, or changed: asked again
+  Begin(s, pending.partition, pending.lane);
+  Pump(s);
 }
 
 Outcome OnAppend(State& s, const PendingAppend& pending, hub::Reply& reply) {
-  --s.fan_out.under_way;
+  s.fan_out.under_way -= pending.entries;
   FanOutPartition* part = Running(s, pending.partition, pending.run);
   hub::Failure failure;
   auto* appended = Expect<hub::AppendReply>(reply, failure);
   Outcome outcome;
-  if (part == nullptr || part->batch == 0) {
+  if (part == nullptr) {
     outcome.look_all = appended == nullptr ||
                        !std::all_of(appended->deliveries.begin(), appended->deliveries.end(),
                                     [](auto& of) { return of.empty(); });
     Pump(s);
     return outcome;
   }
-  --part->outstanding;
-  if (appended != nullptr && appended->deliveries.size() == part->batch) {
-    outcome.entries = Appended(*part, *appended);
+  FanOutLane& lane = part->lanes[pending.lane];
+  --lane.outstanding;
+  if (appended != nullptr && appended->deliveries.size() == lane.batch) {
+    outcome.entries = Appended(lane, *appended);
   } else {
-    part->failed = true;
+    lane.failed = true;
     outcome.look_all = true;  // repeated, it passes over those it reached: nobody tells of them
   }
-  const bool all = part->outstanding == 0;
-  if (all && part->failed) {
-    AgainLater(s, pending.partition);
-  } else if (all && part->next >= part->members->size()) {
-    FinishBatch(s, pending.partition);
+  const bool all = lane.outstanding == 0;
+  if (all && lane.failed) {
+    AgainLater(s, pending.partition, pending.lane);
+  } else if (all && lane.next >= lane.order.size()) {
+    FinishBatch(s, pending.partition, pending.lane);
   } else {
-    Queue(s, pending.partition);
+    Queue(s, pending.partition, pending.lane);
   }
   Pump(s);
   return outcome;
@@ -237,15 +266,27 @@ void OnTrim(State& s, const PendingTrim& pending, hub::Reply& reply) {
   if (part == nullptr) return;
   hub::Failure failure;
   const auto* trim = Expect<hub::TrimLogReply>(reply, failure);
-  if (trim == nullptr) return AgainLater(s, pending.partition);
+  if (trim == nullptr) {
+    part->trim_again = true;
+    return AgainLater(s, pending.partition, kNoLane);
+  }
   if (trim->held.size() != 1 || !trim->held[0]) part->token = 0;  // another holds the lease now
   leases::StartOver(*part);
   if (part->more && leases::Mine(s, pending.partition)) Read(s, {pending.partition});
 }
 
-void OnAgainTimer(State& s, uint64_t partition) {
+void OnAgainTimer(State& s, uint64_t key) {
+  const auto partition = static_cast<uint32_t>(key), at = static_cast<uint32_t>(key >> 32);
   FanOutPartition& part = s.fan_out.partitions[partition];
-  if (part.busy && part.outstanding == 0) BeginBatch(s, static_cast<uint32_t>(partition));
+  if (at == kNoLane) {
+    if (std::exchange(part.trim_again, false)) Trim(s, partition);
+    return;
+  }
+  if (at >= part.lanes.size()) return;
+  const FanOutLane& lane = part.lanes[at];
+  if (lane.queue.empty() || lane.outstanding > 0) return;
+  Begin(s, partition, at);
+  Pump(s);
 }
 
 }  // namespace nightjar::core::fan_out

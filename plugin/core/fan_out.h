@@ -30,6 +30,6 @@ struct Outcome {
 };
 Outcome OnAppend(State& s, const PendingAppend& pending, hub::Reply& reply);
 void OnTrim(State& s, const PendingTrim& pending, hub::Reply& reply);
-void OnAgainTimer(State& s, uint64_t partition);
+void OnAgainTimer(State& s, uint64_t key);
 
 }  // namespace nightjar::core::fan_out

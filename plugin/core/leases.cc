@@ -65,11 +65,9 @@ void Renew(State& s) {
 
 void StartOver(FanOutPartition& part) {
   ++part.run;
-  part.busy = part.failed = false;
-  part.outstanding = part.batch = 0;
-  part.queue.clear();
-  part.chat.clear();
-  part.members.reset();
+  part.busy = part.trim_again = false;
+  part.lanes.clear();
+  part.open = 0;
 }
 
 bool Mine(const State& s, uint32_t partition) {

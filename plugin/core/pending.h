@@ -80,11 +80,13 @@ struct PendingTasks {
 struct PendingTaskMembers {
   uint32_t partition = 0;
   uint64_t run = 0;  // of this partition's worker; replies to an earlier run are of no use
-  uint64_t position = 0;
+  uint32_t lane = 0;
 };
 struct PendingAppend {
   uint32_t partition = 0;
   uint64_t run = 0;
+  uint32_t lane = 0;
+  size_t entries = 0;
 };
 struct PendingTrim {
   uint32_t partition = 0;

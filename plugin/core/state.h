@@ -37,36 +37,40 @@ struct FreshEntry {
   bool look_all = false;  // entries may be there that no reply told of: compare heads
 };
 
-// One partition's fan-out. The first `batch` tasks of `queue` have one chat and the same
-// recipients; they are under way together, to the members from `next` on.
-struct FanOutPartition {
-  struct Task {
-    uint64_t position = 0;
-    v1::FanOutTask task;
-  };
-  uint64_t token = 0;      // of the lease; 0: not held
-  uint64_t run = 0;        // grows with each start over
-  bool busy = false;       // reading, working or trimming
-  bool more = false;       // look again when done
-  bool failed = false;     // a step of the task at hand failed
-  size_t outstanding = 0;  // appends without reply
-  uint64_t done = 0;       // position after the last finished task
-  uint64_t end = 0;        // of the log, as last seen
-  std::deque<Task> queue;
-  // Members of the chat at hand. Good for every task of it in `queue`: those were accepted before
-  // the members were asked for, and intervals tell who was one when.
+// The tasks of one chat, of those that were read together: done in order, while other chats' go on
+// beside them. The first `batch` tasks have the same recipients; they are under way together, to
+// the recipients from `next` on.
+struct FanOutLane {
   std::string chat;
+  std::deque<v1::FanOutTask> queue;
+  // Good for every task in `queue`: those were accepted before the members were asked for, and
+  // intervals tell who was one when.
   std::shared_ptr<const std::vector<hub::Member>> members;
-  size_t batch = 0, next = 0;
-  size_t users = 0;    // an Append of this batch
-  bool ready = false;  // stands in FanOutState::ready
+  std::vector<uint32_t> order;  // of `members`: those of one partition together
+  size_t batch = 0, next = 0;   // `next` is a place in `order`
+  size_t users = 0;             // an Append of this batch
+  size_t outstanding = 0;       // appends without reply
+  bool failed = false;          // one of them failed
+  bool ready = false;           // stands in FanOutState::ready
+};
+
+// One partition's fan-out: tasks are read, done, and trimmed; then the next ones.
+struct FanOutPartition {
+  uint64_t token = 0;  // of the lease; 0: not held
+  uint64_t run = 0;    // grows with each start over
+  bool busy = false;   // reading, working or trimming
+  bool more = false;   // look again when done
+  uint64_t upto = 0;   // position after the last task read
+  std::vector<FanOutLane> lanes;
+  size_t open = 0;          // lanes with something left to do
+  bool trim_again = false;  // the trim failed
 };
 
 struct FanOutState {
   std::vector<FanOutPartition> partitions;
-  std::vector<bool> mine;      // what falls to this broker; empty: the living are not known yet
-  std::deque<uint32_t> ready;  // partitions with an Append to be put, in turn
-  size_t under_way = 0;        // Appends
+  std::vector<bool> mine;  // what falls to this broker; empty: the living are not known yet
+  std::deque<std::pair<uint32_t, uint32_t>> ready;  // partition, lane: an Append to be put, in turn
+  size_t under_way = 0;                             // entries (users x messages) of Appends
   bool leasing = false, lease_again = false;
   bool started = false;
   int64_t asked_at = 0, renewed_at = 0;

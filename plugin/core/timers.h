@@ -23,7 +23,7 @@ enum class TimerKind : uint8_t {
   kStore,          // a request to the persisters is without answer
   kLease,          // renew
   kTasks,          // look for fan-out tasks
-  kTaskAgain,      // partition: a task failed
+  kTaskAgain,      // partition, lane << 32 (or none): a call for it failed
   kSweep,          // compare heads again
   kClearing,       // go on, or begin again
   kBeat,           // say that this broker lives
