@@ -27,9 +27,7 @@ struct Bytes {
   size_t operator()(const PutMute& c) const { return c.journal.size(); }
   size_t operator()(const Lease& c) const { return c.partitions.size() * sizeof(uint32_t); }
   size_t operator()(const ReadLog& c) const { return c.partitions.size() * sizeof(uint32_t); }
-  size_t operator()(const TrimLog& c) const {
-    return c.partitions.size() * sizeof(TrimLog::Upto);
-  }
+  size_t operator()(const TrimLog& c) const { return c.partitions.size() * sizeof(TrimLog::Upto); }
   size_t operator()(const PutDeadLetter& c) const { return c.record.size() + c.reason.size(); }
   size_t operator()(const Ack& c) const {
     size_t bytes = c.marks.size() * 2 * sizeof(Ack::ChatMark);
@@ -43,6 +41,16 @@ struct Bytes {
 };
 
 }  // namespace
+
+void Traffic::Answer(Pending& pending, Reply reply) {
+  if (!pending.done) return;
+  Callback done = std::move(pending.done);
+  pending.done = nullptr;
+  calls.fetch_sub(1, std::memory_order_relaxed);
+  bytes.fetch_sub(pending.bytes, std::memory_order_relaxed);
+  answered.fetch_add(1, std::memory_order_relaxed);
+  done(std::move(reply));
+}
 
 size_t PayloadBytes(const Call& call) { return sizeof(Pending) + std::visit(Bytes{}, call); }
 

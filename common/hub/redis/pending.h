@@ -1,8 +1,9 @@
 // Calls on their way: counted, and answered exactly once.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <deque>
+#include <string>
 #include <utility>
 
 #include "common/hub/hub.h"
@@ -11,13 +12,27 @@ namespace nightjar::hub {
 
 struct Pending {
   Call call;
-  Callback done;            // empty: answered already (its time was over)
-  int64_t deadline_ms = 0;  // steady
-  size_t bytes = 0;         // of payload, as counted against the bound
+  Callback done;                                   // empty: answered already (its time was over)
+  int64_t deadline_ms = 0;                         // steady
+  size_t bytes = 0;                                // of payload, as counted against the bound
   enum class Kind { kCall, kPing, kRole, kWait };  // but for kCall: the hub's own, without `done`
   Kind kind = Kind::kCall;
-  bool sent = false;        // written to a connection: may have had its effect
+  bool sent = false;  // written to a connection: may have had its effect
 };
+
+// Of one hub, over all its servers. Changed by the hub's thread (calls and bytes by submitters
+// too), read by any.
+struct Traffic {
+  std::atomic<size_t> calls = 0, bytes = 0;  // submitted and not answered
+  std::atomic<uint64_t> connects = 0, repeated = 0, wakeups = 0, writes = 0, answered = 0;
+
+  // Nothing for what is answered already.
+  void Answer(Pending& pending, Reply reply);
+};
+
+inline Failure Unavailable(std::string why) {
+  return {Failure::Kind::kUnavailable, std::move(why)};
+}
 
 // About what a call holds in memory beyond its own size.
 size_t PayloadBytes(const Call& call);
