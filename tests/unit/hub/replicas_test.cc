@@ -3,34 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 
 #include "common/hub/redis/sentinel.h"
+#include "tests/unit/hub/parse_reply.h"
 
 namespace nightjar::hub {
 namespace {
 
-struct FreeReader {
-  void operator()(redisReader* reader) const { redisReaderFree(reader); }
-};
-struct FreeReply {
-  void operator()(redisReply* reply) const { freeReplyObject(reply); }
-};
-using Parsed = std::unique_ptr<redisReply, FreeReply>;
-
-Parsed Parse(const std::string& bytes) {
-  const std::unique_ptr<redisReader, FreeReader> reader(redisReaderCreate());
-  redisReaderFeed(reader.get(), bytes.data(), bytes.size());
-  void* reply = nullptr;
-  EXPECT_EQ(redisReaderGetReply(reader.get(), &reply), REDIS_OK);
-  EXPECT_NE(reply, nullptr);
-  return Parsed(static_cast<redisReply*>(reply));
-}
-
-std::string Bulk(const std::string& text) {
-  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
-}
 Parsed Role(uint64_t offset, const std::vector<uint64_t>& acknowledged) {
   std::string text = "*3\r\n" + Bulk("master") + ":" + std::to_string(offset) + "\r\n*" +
                      std::to_string(acknowledged.size()) + "\r\n";
