@@ -33,9 +33,9 @@ struct Delivery {
 };
 
 // Accept a message: repeat window, membership, id, journal; then the inboxes of all members (at
-// most limits::kInlineMembers, no fan-out of this chat open) or a fan-out task. The author's own
-// copy is left out if the only device the user has is the sending one and nobody watches the user's
-// tail; Chats still learn the id.
+// most limits::kInlineMembers, no fan-out of this chat open, not by_task) or a fan-out task. The
+// author's own copy is left out if the only device the user has is the sending one and nobody
+// watches the user's tail; Chats still learn the id.
 struct Send {
   std::string chat;  // well-formed; a direct chat is created by its first message
   std::string author, device;
@@ -48,6 +48,10 @@ struct Send {
   EntryTemplate shared;     // for everybody else
   EntryTemplate own;        // for the author's devices, and the journal
   BrokerName broker;
+  // Fan-out is left to a task, however few the members are: not all of their inboxes are where the
+  // chat is. What the caller knows of a group's members is not asked for then (never kStale). Of
+  // CreateChat and UpdateChat alike.
+  bool by_task = false;
 };
 struct SendReply {
   enum class Outcome {
@@ -122,6 +126,7 @@ struct CreateChat {
   int64_t received_ms = 0;
   EntryTemplate change;  // ChatChange, KIND CREATED: appended and journalled
   BrokerName broker;
+  bool by_task = false;
 };
 // Change title and membership. Refused as kStale unless the chat's version is still `version`: the
 // caller reads again and works the change out anew.
@@ -133,6 +138,7 @@ struct UpdateChat {
   int64_t received_ms = 0;
   EntryTemplate change;
   BrokerName broker;
+  bool by_task = false;
 };
 struct ChangeReply {
   enum class Outcome { kDone, kExists, kStale, kDenied, kFull };
@@ -305,6 +311,23 @@ struct AckReply {
   };
   std::vector<Moved> moved;
   friend bool operator==(const AckReply&, const AckReply&) = default;
+};
+
+// An ack taken apart, for users, chats and authors that are not in one place (SplitHub): a mark
+// alone, with its record for the journal; and telling the other brokers of one author.
+struct MoveMark {
+  std::string uid, chat;
+  MsgId msg_id = 0;
+};
+struct MoveMarkReply {
+  bool moved = false;
+  bool tell = false;  // it moved, and the chat is small enough to tell authors
+  friend bool operator==(const MoveMarkReply&, const MoveMarkReply&) = default;
+};
+struct TellMark {  // answered by Done; repeated, it tells again
+  std::string author, chat, uid;
+  MsgId msg_id = 0;
+  BrokerName broker;
 };
 
 // Where sessions of the calling broker stand: to make good what may have been lost (replies,
@@ -531,14 +554,14 @@ struct Failure {
 };
 
 using Call = std::variant<Send, Append, CreateChat, UpdateChat, GetChat, GetReceipts, UserChats,
-                          Login, Logout, Tail, ListSessions, ReadInbox, Ack, Heads, GetDevice,
-                          SetPresence, GetPresence, Watch, Beat, Gone, PutPush, PutMute, Lease,
-                          ReadLog, TrimLog, PutDeadLetter, Info>;
-using Reply =
-    std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply, GetReceiptsReply,
-                 UserChatsReply, LoginReply, LogoutReply, ListSessionsReply, ReadInboxReply,
-                 AckReply, HeadsReply, GetDeviceReply, SetPresenceReply, GetPresenceReply,
-                 WatchReply, BeatReply, LeaseReply, ReadLogReply, TrimLogReply, InfoReply, Done>;
+                          Login, Logout, Tail, ListSessions, ReadInbox, Ack, MoveMark, TellMark,
+                          Heads, GetDevice, SetPresence, GetPresence, Watch, Beat, Gone, PutPush,
+                          PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, Info>;
+using Reply = std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply,
+                           GetReceiptsReply, UserChatsReply, LoginReply, LogoutReply,
+                           ListSessionsReply, ReadInboxReply, AckReply, MoveMarkReply, HeadsReply,
+                           GetDeviceReply, SetPresenceReply, GetPresenceReply, WatchReply,
+                           BeatReply, LeaseReply, ReadLogReply, TrimLogReply, InfoReply, Done>;
 
 // How a call is answered. Exactly once per Submit, on the hub's own thread.
 using Callback = std::function<void(Reply)>;

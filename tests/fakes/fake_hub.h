@@ -74,6 +74,8 @@ class FakeHub : public CallQueue {
   Reply Do(const ListSessions& c);
   Reply Do(const ReadInbox& c);
   Reply Do(const Ack& c);
+  Reply Do(const MoveMark& c);
+  Reply Do(const TellMark& c);
   Reply Do(const Heads& c);
   Reply Do(const GetDevice& c);
   // fake_hub_presence.cc
@@ -118,8 +120,6 @@ class FakeHub : public CallQueue {
   void Journal(const std::string& id, std::string record);
   // Drops at most `most` entries from the front that are older than limits::kInboxMs.
   void DropOld(fake::UserState& user, size_t most);
-  bool MoveMark(const std::string& uid, const Ack::ChatMark& mark, bool& tell);
-  void RelayMark(const Ack& ack, const Ack::ChatMark& mark);
   PresenceState PresenceOf(const std::string& uid);
   void RelayPresence(const SetPresence& c, const PresenceState& state);
   void ForgetOneDevice(fake::UserState& user);

@@ -58,7 +58,7 @@ Reply FakeHub::Do(const CreateChat& c) {
     return reply;
   }
   const std::set<std::string> members(c.members.begin(), c.members.end());
-  const bool by_task = members.size() > limits::kInlineMembers;
+  const bool by_task = c.by_task || members.size() > limits::kInlineMembers;
   if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
 
   const MsgId id = NextMsgId(0, c.received_ms, Clock());
@@ -94,7 +94,7 @@ Reply FakeHub::Do(const UpdateChat& c) {
   std::set<std::string> told(before.begin(), before.end());
   told.insert(c.add.begin(), c.add.end());
   const bool open = TaskOpen(c.chat, *chat);
-  const bool by_task = told.size() > limits::kInlineMembers || open;
+  const bool by_task = c.by_task || told.size() > limits::kInlineMembers || open;
   if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
 
   const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());

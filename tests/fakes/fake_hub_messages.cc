@@ -107,7 +107,7 @@ Reply FakeHub::Do(const Send& c) {
     if (member_count > limits::kBigChat && c.text_bytes > limits::kTextBigChat) {
       return Refuse(Outcome::kTooLong);
     }
-    if (member_count <= limits::kInlineMembers && c.version != chat->version) {
+    if (member_count <= limits::kInlineMembers && !c.by_task && c.version != chat->version) {
       reply.outcome = Outcome::kStale;
       reply.version = chat->version;
       reply.members = present;
@@ -115,8 +115,8 @@ Reply FakeHub::Do(const Send& c) {
     }
   }
 
-  const bool by_task =
-      member_count > limits::kInlineMembers || (chat != nullptr && TaskOpen(c.chat, *chat));
+  const bool by_task = c.by_task || member_count > limits::kInlineMembers ||
+                       (chat != nullptr && TaskOpen(c.chat, *chat));
   if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
 
   // Nothing refuses it from here on.

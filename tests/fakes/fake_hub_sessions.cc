@@ -165,31 +165,27 @@ Reply FakeHub::Do(const ReadInbox& c) {
   return reply;
 }
 
-bool FakeHub::MoveMark(const std::string& uid, const Ack::ChatMark& mark, bool& tell) {
-  fake::ChatState* chat = FindChat(mark.chat);
-  if (chat == nullptr || chat->members.count(uid) == 0) return false;
-  const auto known = chat->delivered.find(uid);
-  if (mark.msg_id <= (known == chat->delivered.end() ? 0 : known->second)) return false;
-  chat->delivered[uid] = mark.msg_id;
-  tell = chat->PresentMembers().size() <= limits::kReceiptMembers;
+Reply FakeHub::Do(const MoveMark& c) {
+  fake::ChatState* chat = FindChat(c.chat);
+  if (chat == nullptr || chat->members.count(c.uid) == 0) return MoveMarkReply{};
+  const auto known = chat->delivered.find(c.uid);
+  if (c.msg_id <= (known == chat->delivered.end() ? 0 : known->second)) return MoveMarkReply{};
+  chat->delivered[c.uid] = c.msg_id;
   v1::JournalRecord journal;
-  journal.mutable_mark()->set_chat_id(mark.chat);
-  journal.mutable_mark()->set_uid(uid);
-  journal.mutable_mark()->set_msg_id(mark.msg_id);
-  Journal(mark.chat, journal.SerializeAsString());
-  return true;
+  journal.mutable_mark()->set_chat_id(c.chat);
+  journal.mutable_mark()->set_uid(c.uid);
+  journal.mutable_mark()->set_msg_id(c.msg_id);
+  Journal(c.chat, journal.SerializeAsString());
+  return MoveMarkReply{true, chat->PresentMembers().size() <= limits::kReceiptMembers};
 }
 
-void FakeHub::RelayMark(const Ack& ack, const Ack::ChatMark& mark) {
-  for (const auto& author : mark.authors) {
-    const UserState* user = FindUser(author);
-    if (user == nullptr) continue;
-    for (const auto& id : user->BrokerIds()) {
-      if (id != BrokerId(ack.broker)) {
-        Publish(id, RelayedMark{author, mark.chat, ack.uid, mark.msg_id});
-      }
-    }
+Reply FakeHub::Do(const TellMark& c) {
+  const UserState* user = FindUser(c.author);
+  if (user == nullptr) return Done{};
+  for (const auto& id : user->BrokerIds()) {
+    if (id != BrokerId(c.broker)) Publish(id, RelayedMark{c.author, c.chat, c.uid, c.msg_id});
   }
+  return Done{};
 }
 
 // What is owed up to the furthest acknowledgement is settled.
@@ -220,10 +216,14 @@ Reply FakeHub::Do(const Ack& c) {
     return reply;
   }
   for (uint32_t i = 0; i < c.marks.size(); ++i) {
-    bool tell = false;
-    if (!MoveMark(c.uid, c.marks[i], tell)) continue;
-    reply.moved.push_back({i, tell});
-    if (tell) RelayMark(c, c.marks[i]);
+    const Ack::ChatMark& mark = c.marks[i];
+    const auto done = std::get<MoveMarkReply>(Do(MoveMark{c.uid, mark.chat, mark.msg_id}));
+    if (!done.moved) continue;
+    reply.moved.push_back({i, done.tell});
+    if (!done.tell) continue;
+    for (const auto& author : mark.authors) {
+      Do(TellMark{author, mark.chat, c.uid, mark.msg_id, c.broker});
+    }
   }
   if (c.seq >= device.acked) device.resync = false;
   device.acked = std::max(device.acked, c.seq);

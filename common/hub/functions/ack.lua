@@ -1,11 +1,5 @@
--- nj_ack: a device has everything up to seq. Marks first, then the cursor.
---
--- KEYS  1 user:{p}:<uid>
--- ARGV  1 user's tail  2 uid  3 device  4 epoch  5 seq  6 the calling broker's id, then for each mark: "d"
---       or "g", the chat's tail, the chat's "p}", the id's bytes, the journal's record, how many authors,
---       the authors' tails
--- Reply {0, acked, mark, tell 0/1, mark, tell, ...} done, with the marks (from 1) that moved
---       {1, acked} beyond head  {2} other epoch  {3} unknown device
+-- Acknowledgements: nj_ack, and nj_mark and nj_tell_mark, which are its parts that concern chats and
+-- authors, for where these live elsewhere.
 
 local RECEIPT_MEMBERS = 32
 
@@ -26,6 +20,13 @@ local function mark_move(kind, tail, uid, id)
   return tonumber(count) <= RECEIPT_MEMBERS and 1 or 0
 end
 
+-- nj_ack: a device has everything up to seq. Marks first, then the cursor.
+-- KEYS  1 user:{p}:<uid>
+-- ARGV  1 user's tail  2 uid  3 device  4 epoch  5 seq  6 the calling broker's id, then for each mark: "d"
+--       or "g", the chat's tail, the chat's "p}", the id's bytes, the journal's record, how many authors,
+--       the authors' tails
+-- Reply {0, acked, mark, tell 0/1, mark, tell, ...} done, with the marks (from 1) that moved
+--       {1, acked} beyond head  {2} other epoch  {3} unknown device
 local function ack(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[2], argv[3]
   local seq = tonumber(argv[5])
@@ -81,4 +82,30 @@ local function ack(keys, argv)
   return reply
 end
 
+-- nj_mark: uid's mark in one chat.
+-- KEYS  1 chat:{p}:<chat>
+-- ARGV  1 uid, then as of a mark of nj_ack: "d" or "g", the chat's tail, the chat's "p}", the id's bytes, the
+--       journal's record
+-- Reply {moved 0/1, tell 0/1}
+local function mark(keys, argv)
+  local tell = mark_move(argv[2], argv[3], argv[1], argv[5])
+  if tell then
+    call('RPUSH', K_JOURNAL .. argv[4], argv[6])
+    return {1, tell}
+  end
+  if call('EXISTS', keys[1]) == 0 and not hub_there() then return other_hub() end
+  return {0, 0}
+end
+
+-- nj_tell_mark: a mark that moved, to the other brokers of one author.
+-- KEYS  1 user:{p}:<author>
+-- ARGV  1 author's tail  2 chat's tail  3 uid  4 the id's bytes  5 the calling broker's id
+-- Reply 1
+local function tell_mark(keys, argv)
+  relay_mark(argv[1], argv[2], argv[3], argv[4], argv[5])
+  return 1
+end
+
 register('nj_ack', ack, 'allow-oom')
+register('nj_mark', mark, 'allow-oom')
+register('nj_tell_mark', tell_mark, 'allow-oom')

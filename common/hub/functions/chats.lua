@@ -53,18 +53,18 @@ end
 -- nj_create: a new group.
 -- KEYS 1 chat:{p}:<chat>
 -- ARGV 1 chat's tail 2 "p}" 3 chat 4 creator 5 title 6 received_ms 7 "\n<broker>\n" 8 journal bound
---      9 tasks bound 10 parts of the change, then these parts, then uid and partition of each member
---      in uid order
+--      9 tasks bound 10 "1" fan-out is left to a task, "0" if need be 11 parts of the change, then these
+--      parts, then uid and partition of each member in uid order
 -- Reply {0, id, task, title, at, by, last, version, count, uid, seq, ...} done
 --       {1, '', 0, title, at, by, last, version, count} exists  {4} full
 local function create_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
   if call('EXISTS', p.key) == 1 then return chat_record(p.key, {1, '', 0}) end
   if not hub_there() then return other_hub() end
-  local nparts = tonumber(argv[10])
-  local first = 11 + nparts
+  local nparts = tonumber(argv[11])
+  local first = 12 + nparts
   local count = (#argv - first + 1) / 2
-  local by_task = count > INLINE_MEMBERS
+  local by_task = argv[10] == '1' or count > INLINE_MEMBERS
   if change_full(p.part, by_task, argv[8], argv[9]) then return {4} end
   local now = now_ms()
   local id = next_id(false, tonumber(argv[6]), now)
@@ -79,7 +79,7 @@ local function create_chat(keys, argv)
     end
   end
   local reply = chat_record(p.key, {0, id, 0})
-  change_publish(p, id, join_parts(argv, 11, nparts, id), people, argv[7], now, reply)
+  change_publish(p, id, join_parts(argv, 12, nparts, id), people, argv[7], now, reply)
   return reply
 end
 
@@ -132,8 +132,8 @@ end
 -- nj_update: change a group's title and members.
 -- KEYS 1 chat:{p}:<chat>
 -- ARGV 1 chat's tail 2 "p}" 3 chat 4 by 5 version 6 "t" if a title follows, else "" 7 title
---      8 received_ms 9 "\n<broker>\n" 10 journal bound 11 tasks bound 12 parts of the change
---      13 added 14 removed, then the parts, then uid and partition of each added, then removed uids
+--      8 received_ms 9 "\n<broker>\n" 10 journal bound 11 tasks bound 12 "1" fan-out is left to a task,
+--      "0" if need be 13 parts of the change 14 added 15 removed, then the parts, then uid and partition of each added, then removed uids
 -- Reply as nj_create: {0, ...} done, {2, '', 0, record...} stale, {3} denied, {4} full
 local function update_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
@@ -143,15 +143,15 @@ local function update_chat(keys, argv)
   end
   local c = call('HMGET', p.key, 'ver', 'n', 'last', 'te', 'lf')
   if c[1] ~= argv[5] then return chat_record(p.key, {2, '', 0}) end
-  local nparts, nadd, nremove = tonumber(argv[12]), tonumber(argv[13]), tonumber(argv[14])
+  local nparts, nadd, nremove = tonumber(argv[13]), tonumber(argv[14]), tonumber(argv[15])
   local count = c[2] + nadd - nremove
   local open = task_open(p.part, c[4])
-  local by_task = count + nremove > INLINE_MEMBERS or open
+  local by_task = argv[12] == '1' or count + nremove > INLINE_MEMBERS or open
   if change_full(p.part, by_task, argv[10], argv[11]) then return {4} end
 
   local now = now_ms()
   local id = next_id(c[3], tonumber(argv[8]), now)
-  local at = 15 + nparts
+  local at = 16 + nparts
   local first = members_prune(argv[1], c[5], open, now)
   if not first and nremove > 0 then first = id end
   if first then
@@ -172,7 +172,7 @@ local function update_chat(keys, argv)
   if argv[6] == 't' then call('HSET', p.key, 'title', argv[7]) end
   local reply = chat_record(p.key, {0, id, 0})
   local people = not by_task and change_people(members, id) or nil
-  change_publish(p, id, join_parts(argv, 15, nparts, id), people, argv[9], now, reply)
+  change_publish(p, id, join_parts(argv, 16, nparts, id), people, argv[9], now, reply)
   return reply
 end
 
@@ -196,7 +196,7 @@ local function get_chat(keys, argv)
 end
 
 -- nj_receipts: delivered marks of chats that a user is a present member of.
--- KEYS 1 user:{p}:<uid>
+-- KEYS 1 chat:{p}:<first chat>
 -- ARGV 1 uid, then for each chat its tail, low uid, high uid (both empty: a group)
 -- Reply {{chat, uid, id, uid, id, ...}, ...}; chat is the place in ARGV, from 1; others are left out
 local function get_receipts(keys, argv)

@@ -2,9 +2,9 @@
 --
 -- KEYS  1 chat:{p}:<chat>
 -- ARGV  1 "p}"  2 chat  3 author  4 device  5 client_msg_id  6 received_ms  7 "\n<broker>\n"
---       8 four characters: "d" direct or "g" group; which of the members is the author (from 1; 0:
---         none); how many parts `shared` and `own` have
---       9 journal bound; groups: 10 the chat's tail  11 version  12 text bytes  13 tasks bound;
+--       8 five characters: "d" direct or "g" group; which of the members is the author (from 1; 0:
+--         none); how many parts `shared` and `own` have; "1" fan-out is left to a task, "0" if need be
+--       9 journal bound  10 tasks bound; groups: 11 the chat's tail  12 version  13 text bytes;
 --       then the parts of `shared` and of `own`, then the members' tails
 -- Reply {0, id, task 0/1, member, seq, member, seq, ...} accepted, with the deliveries
 --       {1, id} repeat  {2, version, uid, ...} stale  {3} denied  {4} below window  {5} too long  {6} full
@@ -70,14 +70,17 @@ local function send_inline(argv, first, author_at, id, shared, own, now, reply)
   if told.last then relay_flush(told) end
 end
 
--- Steps 2 to 4 for groups: nil if the send may go on, else the refusal.
-local function send_check_group(argv, version, count, author_at)
+-- Steps 2 to 4 for groups: nil if the send may go on, else the refusal. `by_task`: nobody needs the
+-- members that the caller knows of.
+local function send_check_group(argv, version, count, author_at, by_task)
   if not version then return hub_there() and {3} or other_hub() end
-  if version ~= argv[11] or count > INLINE_MEMBERS or author_at == 0 then
-    if not member_present(call('HGET', K_MEMBERS .. argv[10], argv[3])) then return {3} end
+  if version ~= argv[12] or count > INLINE_MEMBERS or author_at == 0 then
+    if not member_present(call('HGET', K_MEMBERS .. argv[11], argv[3])) then return {3} end
   end
-  if count > BIG_CHAT and tonumber(argv[12]) > BIG_CHAT_TEXT then return {5} end
-  if count <= INLINE_MEMBERS and version ~= argv[11] then return send_stale(argv[10], version) end
+  if count > BIG_CHAT and tonumber(argv[13]) > BIG_CHAT_TEXT then return {5} end
+  if count <= INLINE_MEMBERS and not by_task and version ~= argv[12] then
+    return send_stale(argv[11], version)
+  end
   return nil
 end
 
@@ -94,29 +97,29 @@ end
 
 local function send(keys, argv)
   local chat_key, part, author, cid = keys[1], argv[1], argv[3], tonumber(argv[5])
-  local kind, author_at, nshared, nown = string.byte(argv[8], 1, 4)
-  local direct = kind == 100
+  local kind, author_at, nshared, nown, task = string.byte(argv[8], 1, 5)
+  local direct, by_task = kind == 100, task == 49
   author_at, nshared, nown = author_at - 48, nshared - 48, nown - 48
   local window_field = 'w:' .. author .. ':' .. argv[4]
-  local chat = direct and call('HMGET', chat_key, 'last', window_field, 'f:' .. author)
+  local chat = direct and call('HMGET', chat_key, 'last', window_field, 'f:' .. author, 'te')
     or call('HMGET', chat_key, 'last', window_field, 'f:' .. author, 'te', 'ver', 'n')
   local last, window = chat[1], chat[2]
   local refusal = cid > 0 and send_check_window(window, chat[3], cid)
   if refusal then return refusal end
-  -- Direct chats never leave work to a task.
-  local by_task, at = false, 10
+  local at = 11
   if direct then
     if author_at == 0 then return {3} end
     -- Who sends into a chat that is there needs no look: it went with the hub.
     if not last and not hub_there() then return other_hub() end
   else
     local count = tonumber(chat[6])
-    refusal = send_check_group(argv, chat[5], count, author_at)
+    refusal = send_check_group(argv, chat[5], count, author_at, by_task)
     if refusal then return refusal end
-    by_task = count > INLINE_MEMBERS or task_open(part, chat[4])
-    if by_task and call('LLEN', K_TASKS .. part) >= tonumber(argv[13]) then return {6} end
+    by_task = by_task or count > INLINE_MEMBERS
     at = 14
   end
+  by_task = by_task or task_open(part, chat[4])
+  if by_task and call('LLEN', K_TASKS .. part) >= tonumber(argv[10]) then return {6} end
 
   local now = now_ms()
   local id = next_id(last, tonumber(argv[6]), now)

@@ -286,6 +286,13 @@ Reply Read(const Ack& ack, Items& items) {
   return reply;
 }
 
+Reply Read(const MoveMark&, Items& items) {
+  MoveMarkReply reply;
+  reply.moved = items.Flag(0);
+  reply.tell = items.Flag(1);
+  return reply;
+}
+
 Reply Read(const Heads& heads, Items& items) {
   HeadsReply reply;
   reply.epoch = items.Number(0);

@@ -83,7 +83,8 @@ struct Encoder::Visitor {
     const std::string tail = TailOf(send.chat);
     if (send.shared.size() > kPartsMost || send.own.size() > kPartsMost) return Malformed("send");
     const std::string shape = {chat->direct ? 'd' : 'g', Digit(author_at),
-                               Digit(send.shared.size()), Digit(send.own.size())};
+                               Digit(send.shared.size()), Digit(send.own.size()),
+                               Digit(send.by_task)};
     c.Function("nj_send", keys::Join(keys::kChat, tail))
         .Arg(PartOf(send.chat))
         .Arg(send.chat)
@@ -93,10 +94,9 @@ struct Encoder::Visitor {
         .Arg(std::max(send.received_ms, encoder.ids_from_ms_))
         .Arg(Lines(send.broker))
         .Arg(shape)
-        .Arg(encoder.journal_max_);
-    if (!chat->direct) {
-      c.Arg(tail).Arg(send.version).Arg(uint64_t{send.text_bytes}).Arg(encoder.tasks_max_);
-    }
+        .Arg(encoder.journal_max_)
+        .Arg(encoder.tasks_max_);
+    if (!chat->direct) c.Arg(tail).Arg(send.version).Arg(uint64_t{send.text_bytes});
     Parts(send.shared);
     Parts(send.own);
     for (const std::string& uid : members) c.Arg(TailOf(uid));
@@ -145,6 +145,7 @@ struct Encoder::Visitor {
         .Arg(Lines(create.broker))
         .Arg(encoder.journal_max_)
         .Arg(encoder.tasks_max_)
+        .Arg(create.by_task ? "1" : "0")
         .Arg(uint64_t{create.change.size()});
     Parts(create.change);
     for (const std::string& uid : members) Member(uid);
@@ -173,6 +174,7 @@ struct Encoder::Visitor {
         .Arg(Lines(update.broker))
         .Arg(encoder.journal_max_)
         .Arg(encoder.tasks_max_)
+        .Arg(update.by_task ? "1" : "0")
         .Arg(uint64_t{update.change.size()})
         .Arg(uint64_t{update.add.size()})
         .Arg(uint64_t{update.remove.size()});
@@ -197,7 +199,7 @@ struct Encoder::Visitor {
   std::optional<Reply> operator()(const GetReceipts& get) {
     if (get.chats.empty()) return GetReceiptsReply{};
     if (!ValidUid(get.uid)) return Malformed("receipts");
-    c.Function("nj_receipts", keys::Join(keys::kUser, TailOf(get.uid))).Arg(get.uid);
+    c.Function("nj_receipts", keys::Join(keys::kChat, TailOf(get.chats.front()))).Arg(get.uid);
     for (const std::string& id : get.chats) {
       const auto chat = ParseChatId(id);
       const bool direct =
@@ -287,17 +289,37 @@ struct Encoder::Visitor {
         .Arg(ack.seq)
         .Arg(keys::BrokerId(ack.broker));
     for (const Ack::ChatMark& mark : ack.marks) {
-      const auto chat = ParseChatId(mark.chat);
-      const bool direct =
-          chat && chat->direct && (chat->low == ack.uid || chat->high == ack.uid);
-      c.Arg(direct ? "d" : "g")
-          .Arg(TailOf(mark.chat))
-          .Arg(PartOf(mark.chat))
-          .Arg(MsgIdBytes(mark.msg_id))
-          .Arg(MarkRecord(mark.chat, ack.uid, mark.msg_id))
-          .Arg(uint64_t{mark.authors.size()});
+      MarkOf(ack.uid, mark.chat, mark.msg_id);
+      c.Arg(uint64_t{mark.authors.size()});
       for (const std::string& author : mark.authors) c.Arg(TailOf(author));
     }
+    return std::nullopt;
+  }
+
+  void MarkOf(const std::string& uid, const std::string& chat_id, MsgId id) {
+    const auto chat = ParseChatId(chat_id);
+    const bool direct = chat && chat->direct && (chat->low == uid || chat->high == uid);
+    c.Arg(direct ? "d" : "g")
+        .Arg(TailOf(chat_id))
+        .Arg(PartOf(chat_id))
+        .Arg(MsgIdBytes(id))
+        .Arg(MarkRecord(chat_id, uid, id));
+  }
+  std::optional<Reply> operator()(const MoveMark& mark) {
+    if (!ValidUid(mark.uid)) return Malformed("mark");
+    c.Function("nj_mark", keys::Join(keys::kChat, TailOf(mark.chat))).Arg(mark.uid);
+    MarkOf(mark.uid, mark.chat, mark.msg_id);
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const TellMark& tell) {
+    if (!ValidUid(tell.author) || !ValidUid(tell.uid)) return Malformed("tell_mark");
+    const std::string tail = TailOf(tell.author);
+    c.Function("nj_tell_mark", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(TailOf(tell.chat))
+        .Arg(tell.uid)
+        .Arg(MsgIdBytes(tell.msg_id))
+        .Arg(keys::BrokerId(tell.broker));
     return std::nullopt;
   }
 
@@ -444,7 +466,7 @@ std::string_view FunctionOf(const Call& call) {
   constexpr std::string_view kNames[] = {
       "nj_send",     "nj_append",  "nj_create",  "nj_update",   "nj_chat",        "nj_receipts",
       "nj_user_chats", "nj_login", "nj_logout",  "nj_tail",     "nj_sessions",    "nj_inbox",
-      "nj_ack",      "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_watch",
+      "nj_ack",      "nj_mark",    "nj_tell_mark", "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_watch",
       "nj_beat",     "nj_gone",    "nj_push",
       "nj_push",     "nj_lease",   "nj_read_log", "nj_trim_log", "nj_dead_letter", "nj_info"};
   static_assert(std::size(kNames) == std::variant_size_v<Call>);

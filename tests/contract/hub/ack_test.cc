@@ -157,4 +157,36 @@ TEST_P(AckTest, OwnEntriesBehindWhatIsOwed) {
   EXPECT_EQ(HiddenUser("bob").owed, 0u);
 }
 
+// ---- its parts alone
+// ------------------------------------------------------------------------------
+
+TEST_P(AckTest, AMarkAlone) {
+  const MsgId id = Send(kDirect, "alice", 1).msg_id;
+  const auto move = [&](const std::string& uid, const std::string& chat, MsgId to) {
+    return Ask<MoveMarkReply>(MoveMark{uid, chat, to});
+  };
+  EXPECT_EQ(move("bob", kDirect, id), (MoveMarkReply{true, true}));
+  EXPECT_EQ(move("bob", kDirect, id), MoveMarkReply{});
+  EXPECT_EQ(move("bob", kDirect, id - 1), MoveMarkReply{});
+  EXPECT_EQ(move("carol", kDirect, id), MoveMarkReply{});
+  EXPECT_EQ(move("bob", "nonsense", id), MoveMarkReply{});
+  EXPECT_EQ(ReadAllOf(Log::kJournal, P(kDirect)).records.size(), 2u);
+  EXPECT_EQ(Inbox("bob").entries.size(), 1u);
+  Create(kGroup, Numbered("u", 33));
+  EXPECT_EQ(move("u00", kGroup, id), (MoveMarkReply{true, false}));
+}
+
+TEST_P(AckTest, AnAuthorsOtherBrokersAreToldOfAMark) {
+  Listen({"b1", "b2"});
+  Login("alice", "phone", kB1, 1);
+  Login("alice", "tablet", kB2, 2);
+  EXPECT_EQ(Do(TellMark{"alice", kDirect, "bob", 7, kB1}), Reply{Done{}});
+  EXPECT_EQ(Told(), (Relays{{"b2", {RelayedMark{"alice", kDirect, "bob", 7}}}}));
+  EXPECT_EQ(Do(TellMark{"alice", kDirect, "bob", 7, kB3}), Reply{Done{}});
+  EXPECT_EQ(Told(), (Relays{{"b1", {RelayedMark{"alice", kDirect, "bob", 7}}},
+                            {"b2", {RelayedMark{"alice", kDirect, "bob", 7}}}}));
+  EXPECT_EQ(Do(TellMark{"nobody", kDirect, "bob", 7, kB3}), Reply{Done{}});
+  EXPECT_TRUE(Told().empty());
+}
+
 }  // namespace nightjar::hub::contract

@@ -178,6 +178,7 @@ Call Generator::MakeSend(const fake::HubState& state, int64_t clock) {
   s.shared = Template(2);
   s.own = Template(2);
   s.broker = Broker(state);
+  s.by_task = ByTask();
   const auto name = ParseChatId(s.chat);
   const auto chat = state.chats.find(s.chat);
   if (name && name->direct) {
@@ -250,7 +251,8 @@ Call Generator::MakeCreate(const fake::HubState& state, int64_t clock) {
                     members,
                     clock - Below(3000),
                     Template(3),
-                    Broker(state)};
+                    Broker(state),
+                    ByTask()};
 }
 
 Call Generator::MakeUpdate(const fake::HubState& state, int64_t clock) {
@@ -261,6 +263,7 @@ Call Generator::MakeUpdate(const fake::HubState& state, int64_t clock) {
   u.received_ms = clock - Below(3000);
   u.change = Template(3);
   u.broker = Broker(state);
+  u.by_task = ByTask();
   if (Chance(40)) u.title = Chance(30) ? "" : "t" + std::to_string(text_);
   const auto chat = state.chats.find(u.chat);
   if (chat == state.chats.end()) return u;
@@ -327,7 +330,10 @@ Call Generator::MakeAck(const fake::HubState& state, int64_t clock) {
     if (Chance(10)) a.marks.push_back({chat, last, authors});
   }
   if (Chance(3)) a.marks.push_back({"nonsense", 1, {"al"}});
-  return a;
+  if (a.marks.empty() || !Chance(15)) return a;
+  const Ack::ChatMark& mark = a.marks.front();  // a part of it alone
+  if (Chance(60)) return MoveMark{a.uid, mark.chat, mark.msg_id};
+  return TellMark{Uid(), mark.chat, a.uid, mark.msg_id, a.broker};
 }
 
 Call Generator::MakeTrim(const fake::HubState& state) {

@@ -51,6 +51,8 @@ class Generator {
   const std::string& Uid() { return Pick(Chance(80) ? main_uids_ : names_.uids); }
   std::vector<std::string> Shuffled(std::vector<std::string> of);
   EntryTemplate Template(size_t parts);
+  // Never where windows are to be filled: open tasks would soon leave room for nothing else.
+  bool ByTask() { return mix_ != Mix::kWindows && Chance(mix_ == Mix::kFanOut ? 25 : 8); }
   uint32_t Partition() { return Below(names_.partitions); }
   std::vector<uint32_t> SomePartitions();
   // Mostly one that lives.

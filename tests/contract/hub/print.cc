@@ -89,22 +89,22 @@ struct CallPrinter {
   std::string operator()(const Send& c) const {
     return Fields("Send",
                   "chat,author,device,client_msg_id,received_ms,version,members,text_bytes,shared,"
-                  "own,broker",
+                  "own,broker,by_task",
                   c.chat, c.author, c.device, c.client_msg_id, c.received_ms, c.version, c.members,
-                  c.text_bytes, c.shared, c.own, c.broker);
+                  c.text_bytes, c.shared, c.own, c.broker, c.by_task);
   }
   std::string operator()(const Append& c) const {
     return Fields("Append", "chat,messages,uids,broker", c.chat, c.messages, c.uids, c.broker);
   }
   std::string operator()(const CreateChat& c) const {
-    return Fields("CreateChat", "chat,creator,device,title,members,received_ms,change,broker",
-                  c.chat, c.creator, c.device, c.title, c.members, c.received_ms, c.change,
-                  c.broker);
+    return Fields(
+        "CreateChat", "chat,creator,device,title,members,received_ms,change,broker,by_task", c.chat,
+        c.creator, c.device, c.title, c.members, c.received_ms, c.change, c.broker, c.by_task);
   }
   std::string operator()(const UpdateChat& c) const {
-    return Fields("UpdateChat", "chat,by,version,title,add,remove,received_ms,change,broker",
-                  c.chat, c.by, c.version, c.title, c.add, c.remove, c.received_ms, c.change,
-                  c.broker);
+    return Fields(
+        "UpdateChat", "chat,by,version,title,add,remove,received_ms,change,broker,by_task", c.chat,
+        c.by, c.version, c.title, c.add, c.remove, c.received_ms, c.change, c.broker, c.by_task);
   }
   std::string operator()(const GetChat& c) const {
     return Fields("GetChat", "chat,known_version,members", c.chat, c.known_version, c.members);
@@ -132,6 +132,13 @@ struct CallPrinter {
   std::string operator()(const Ack& c) const {
     return Fields("Ack", "uid,device,epoch,seq,marks,broker", c.uid, c.device, c.epoch, c.seq,
                   c.marks, c.broker);
+  }
+  std::string operator()(const MoveMark& c) const {
+    return Fields("MoveMark", "uid,chat,msg_id", c.uid, c.chat, IdText(c.msg_id));
+  }
+  std::string operator()(const TellMark& c) const {
+    return Fields("TellMark", "author,chat,uid,msg_id,broker", c.author, c.chat, c.uid,
+                  IdText(c.msg_id), c.broker);
   }
   std::string operator()(const Heads& c) const {
     return Fields("Heads", "sessions,broker", c.sessions, c.broker);
@@ -222,6 +229,9 @@ struct ReplyPrinter {
   std::string operator()(const AckReply& r) const {
     return Fields("AckReply", "outcome,acked,moved", static_cast<uint32_t>(r.outcome), r.acked,
                   r.moved);
+  }
+  std::string operator()(const MoveMarkReply& r) const {
+    return Fields("MoveMarkReply", "moved,tell", r.moved, r.tell);
   }
   std::string operator()(const HeadsReply& r) const {
     return Fields("HeadsReply", "epoch,sessions", r.epoch, r.sessions);

@@ -219,6 +219,9 @@ struct Path {
   std::string operator()(const AckReply& r) const {
     return fmt::format("ack {}{}", static_cast<int>(r.outcome), r.moved.empty() ? "" : " moved");
   }
+  std::string operator()(const MoveMarkReply& r) const {
+    return fmt::format("mark{}{}", r.moved ? " moved" : "", r.tell ? " tell" : "");
+  }
   std::string operator()(const BeatReply& r) const {
     return fmt::format("beat {}{}{}", static_cast<int>(r.outcome), r.clear.empty() ? "" : " clears",
                        r.brokers.empty() ? "" : " list");
@@ -284,6 +287,10 @@ TEST(GeneratorTest, ReachesEveryOutcome) {
         const bool dying = !fake.state().dying.empty();
         const Reply reply = fake.Do(step.call);
         paths.insert(PathOf(step.call, reply));
+        const auto* sent = std::get_if<SendReply>(&reply);
+        if (sent && sent->task && std::get<Send>(step.call).chat[0] == 'd') {
+          paths.insert("direct by task");
+        }
         if (std::holds_alternative<Gone>(step.call) && !dying && !fake.state().dying.empty()) {
           paths.insert("gone, left to others");
         }
@@ -318,6 +325,9 @@ TEST(GeneratorTest, ReachesEveryOutcome) {
                            "ack 1",
                            "ack 2",
                            "ack 3",
+                           "mark",
+                           "mark moved tell",
+                           "direct by task",
                            "login",
                            "login resync",
                            "login takeover",

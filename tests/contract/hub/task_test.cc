@@ -155,4 +155,95 @@ TEST_P(TaskTest, AppendReportsTailsAndBoundsInboxes) {
   EXPECT_EQ(Inbox("alice").entries[0], "e4");
 }
 
+// ---- left to a task by the caller
+// ----------------------------------------------------------------
+
+TEST_P(TaskTest, ADirectChatByTask) {
+  Login("bob");
+  hub::Send send = MakeSend(kDirect, "alice", 1);
+  send.by_task = true;
+  const auto sent = Ask<SendReply>(send);
+  EXPECT_EQ(sent.outcome, Sent::kAccepted);
+  EXPECT_TRUE(sent.task);
+  EXPECT_TRUE(sent.deliveries.empty());
+  EXPECT_EQ(Head("bob"), 0u);
+  const auto record = Ask<GetChatReply>(GetChat{kDirect, 0, true});
+  EXPECT_TRUE(record.record.direct);
+  EXPECT_EQ(record.members,
+            (std::vector<Member>{{"alice", sent.msg_id, 0}, {"bob", sent.msg_id, 0}}));
+  EXPECT_EQ(ReadAllOf(Log::kJournal, P(kDirect)).records.at(0), Own(sent.msg_id));
+  const auto task = TaskAt(kDirect, 0);
+  EXPECT_EQ(task.shared(), Shared(sent.msg_id));
+  EXPECT_EQ(task.own(), Own(sent.msg_id));
+  EXPECT_EQ(Appended(AppendOf(task, {"alice", "bob"})), (std::vector<Delivery>{{"bob", 1}}));
+  EXPECT_EQ(Ask<SendReply>(send).outcome, Sent::kRepeat);
+}
+
+// The author's copy: left out if the sending device is the only one and nobody watches, as inline.
+TEST_P(TaskTest, TheAuthorsCopyByTaskIsAsInline) {
+  Login("alice", "phone", kB1, 1);
+  Login("bob", "phone", kB1, 2);
+  Login("bob", "tablet", kB1, 3);
+  for (const char* author : {"alice", "bob"}) {
+    hub::Send send = MakeSend(kDirect, author, 1);
+    send.by_task = true;
+    Do(send);
+  }
+  EXPECT_EQ(Appended(AppendOf(TaskAt(kDirect, 0), {"alice", "bob"})),
+            (std::vector<Delivery>{{"bob", 1}}));
+  EXPECT_EQ(Appended(AppendOf(TaskAt(kDirect, 1), {"alice", "bob"})),
+            (std::vector<Delivery>{{"alice", 1}, {"bob", 2}}));
+  Do(Tail{"alice", kB1, 1});
+  hub::Send send = MakeSend(kDirect, "alice", 2);
+  send.by_task = true;
+  Do(send);
+  EXPECT_EQ(Appended(AppendOf(TaskAt(kDirect, 2), {"alice", "bob"})),
+            (std::vector<Delivery>{{"alice", 2}, {"bob", 3}}));
+}
+
+// Nobody overtakes: while a task of the chat is open, what could be done inline follows it.
+TEST_P(TaskTest, WhatFollowsATaskOfADirectChatIsATaskToo) {
+  hub::Send send = MakeSend(kDirect, "alice", 1);
+  send.by_task = true;
+  Do(send);
+  EXPECT_TRUE(Send(kDirect, "bob", 1).task);
+  const uint64_t token = TakeLease(Role::kFanOut, "one", P(kDirect));
+  Do(TrimLog{Log::kTasks, {{P(kDirect), token, 2}}});
+  EXPECT_FALSE(Send(kDirect, "bob", 2).task);
+}
+
+TEST_P(TaskTest, SmallGroupsByTask) {
+  CreateChat create{
+      kGroup, "alice", "phone", "title", {"alice", "bob"}, world().clock(), {"created|", "|", "|"},
+      kB1,    true};
+  const auto created = Ask<ChangeReply>(create);
+  EXPECT_TRUE(created.task);
+  EXPECT_TRUE(created.deliveries.empty());
+  const uint64_t token = TakeLease(Role::kFanOut, "one", P(kGroup));
+  Do(TrimLog{Log::kTasks, {{P(kGroup), token, 1}}});
+  hub::Send send = MakeSend(kGroup, "alice", 1);  // knows nothing of version and members
+  EXPECT_EQ(Ask<SendReply>(send).outcome, Sent::kStale);
+  send.by_task = true;
+  EXPECT_EQ(Ask<SendReply>(send).outcome, Sent::kAccepted);
+  send.author = "carol";
+  EXPECT_EQ(Ask<SendReply>(send).outcome, Sent::kDenied);
+  Do(TrimLog{Log::kTasks, {{P(kGroup), token, 2}}});
+  UpdateChat update = MakeUpdate(kGroup, "alice", 1, {"carol"}, {"bob"});
+  update.by_task = true;
+  const auto updated = Ask<ChangeReply>(update);
+  EXPECT_TRUE(updated.task);
+  EXPECT_EQ(updated.record.member_count, 2u);
+  EXPECT_EQ(Head("carol"), 0u);
+}
+
+TEST_P(TaskTest, ByTaskNeedsRoomForTasks) {
+  Start({.partitions = 1, .tasks_max = 1});
+  hub::Send send = MakeSend(kDirect, "alice", 1);
+  send.by_task = true;
+  EXPECT_EQ(Ask<SendReply>(send).outcome, Sent::kAccepted);
+  send.client_msg_id = 2;
+  EXPECT_EQ(Ask<SendReply>(send).outcome, Sent::kFull);
+  EXPECT_EQ(ReadAllOf(Log::kJournal, 0).records.size(), 1u);
+}
+
 }  // namespace nightjar::hub::contract

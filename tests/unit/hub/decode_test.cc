@@ -82,7 +82,7 @@ TEST(Decode, ADeliveryToNobodyIsWrong) {
 TEST(Decode, EveryCallTakesAnyShapeWithoutACrash) {
   const std::vector<Call> calls = {Send{},  Append{},   CreateChat{}, UpdateChat{},  GetChat{},
                                    GetReceipts{}, UserChats{}, Login{}, Logout{}, Tail{},
-                                   ListSessions{}, ReadInbox{}, Ack{}, Heads{}, GetDevice{},
+                                   ListSessions{}, ReadInbox{}, Ack{}, MoveMark{}, TellMark{}, Heads{}, GetDevice{},
                                    SetPresence{}, GetPresence{}, Watch{}, Beat{}, Gone{},
                                    PutPush{}, PutMute{}, Lease{}, ReadLog{}, TrimLog{},
                                    PutDeadLetter{}, Info{}};
