@@ -284,7 +284,8 @@ struct ReadInboxReply {
 };
 
 // The device has everything up to seq. Marks move first, then the cursor, in one step; both only
-// forward. Frees inbox entries that every known device has acknowledged.
+// forward. (Over SplitHub in several steps: marks of an ack that is refused have moved there.)
+// Frees inbox entries that every known device has acknowledged.
 struct Ack {
   struct ChatMark {
     std::string chat;
@@ -416,8 +417,9 @@ struct WatchReply {
 // its watches again.
 //
 // Told is every broker id but the caller's, once, whatever the incarnation that a route or a tail
-// names. One message a broker and distinct entry: in the order of a call's messages, of one message
-// `shared` before `own`; deliveries in the order of the call's recipients.
+// names. One message a broker and distinct entry (over SplitHub: and partition of recipients): in
+// the order of a call's messages, of one message `shared` before `own`; deliveries in the order of
+// the call's recipients.
 struct RelayedEntry {  // put into inboxes
   std::string entry;   // complete, without seq
   std::vector<Delivery> deliveries;
@@ -483,7 +485,7 @@ struct ReadLog {
   uint64_t from = 0;         // absolute position; 0 (or below the base): from the base. One
                              // partition only, if not 0
   uint32_t count = 256;      // per partition
-  uint32_t bytes = 1 << 20;  // over all; at least one element of the first
+  uint32_t bytes = 1 << 20;  // over all; at least one element of the first (over SplitHub: of each)
 };
 struct LogSlice {
   uint32_t partition = 0;
