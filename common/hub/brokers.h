@@ -14,10 +14,10 @@ namespace nightjar::hub {
 using BrokerName = std::string;
 
 // A broker says that it lives, every few seconds, by the hub's clock. Who has not said so for more
-// than ttl_ms is dead: one of the living takes it out of the living, which fences it (its logins
-// are refused, its beats answered kCleared), ends what sessions are recorded of it, and then says
-// Gone. Claims of who clears whom last ttl_ms and are renewed by beats; at their end anybody else
-// may claim. A name that is being cleared is not taken in again before Gone.
+// than ttl_ms is dead: one of the living takes it out of the living (its beats are answered
+// kCleared), fences it (its logins are refused), ends what sessions are recorded of it, and then
+// says Gone. Claims of who clears whom last ttl_ms and are renewed by beats; at their end anybody
+// else may claim. A name that is being cleared is not taken in again before Gone.
 //
 // One step of the hub, in this order:
 // 1. Not among the living: unless it is first (or knows another epoch), or if this very name is
@@ -63,11 +63,20 @@ struct BeatReply {
   friend bool operator==(const BeatReply&, const BeatReply&) = default;
 };
 
-// Nothing of `broker` is left: said by who has cleared it, or by itself when it leaves. If it is
-// among the living and sessions are still recorded under its id, it becomes one to be cleared by
-// others; and stays so if it says it again (a repeat) before anybody has claimed it.
+// From now on, and for kFencedMs, this very name writes no routes and tails of users in these
+// partitions: what it left there can be ended once and for all. Repeated, it does nothing.
+inline constexpr int64_t kFencedMs = int64_t{24} * 3600 * 1000;
+struct Fence {
+  BrokerName broker;
+  std::vector<uint32_t> partitions;
+};
+
+// The broker is no more: said by who has cleared it, or by itself when it leaves. Unless it leaves
+// clean (none of its sessions is recorded any more) it becomes one to be cleared by others; and
+// stays so if it says it again (a repeat) before anybody has claimed it.
 struct Gone {
   BrokerName broker;
+  bool clean = false;  // counts if it lived, or nobody has claimed it yet
 };
 
 }  // namespace nightjar::hub

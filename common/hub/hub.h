@@ -214,8 +214,8 @@ struct LoginReply {
   BrokerName previous_broker;  // route that this one replaced; empty: none. Another broker than the
   uint64_t previous_session = 0;  // caller has been told by relay to end that session
   bool online = false;            // as presence stands published now
-  bool cleared = false;  // the calling broker is not among the living: nothing was done, nothing
-                         // else of this reply counts
+  bool cleared = false;           // the calling broker is fenced: nothing was done, nothing
+                                  // else of this reply counts
   friend bool operator==(const LoginReply&, const LoginReply&) = default;
 };
 
@@ -236,18 +236,19 @@ struct LogoutReply {
 
 // How many tail subscriptions uid has on this broker now; 0: none any more. The absolute number,
 // not a step, so that a repeat after a lost reply does no harm. A count above 0 of a broker that is
-// not among the living changes nothing: it would stay behind when the broker has been cleared.
+// fenced changes nothing: it would stay behind when the broker has been cleared.
 struct Tail {
   std::string uid;
   BrokerName broker;
   uint32_t count = 0;
 };
 
-// What sessions of a broker are recorded, of all its incarnations: for clearing what a dead one
-// left. They are kept under the broker's id (the part of its name before '#'). In a fixed order;
-// pages by `after`.
+// What sessions of a broker with users of one partition are recorded, of all its incarnations: for
+// clearing what a dead one left. They are kept under the broker's id (the part of its name before
+// '#'). In a fixed order; pages by `after`.
 struct ListSessions {
   BrokerName broker;  // any incarnation of it
+  uint32_t partition = 0;
   std::string after;  // `next` of the page before; empty: from the first
   uint32_t limit = 256;
 };
@@ -344,11 +345,11 @@ struct Heads {
 struct HeadsReply {
   enum class Route { kMine, kNone, kOther };  // kOther: another session of the device has it
   struct Stand {
-    uint64_t head = 0;  // 0 for a user never seen
+    uint64_t epoch = 0;  // of the user's partition
+    uint64_t head = 0;   // 0 for a user never seen
     Route route = Route::kNone;
     friend bool operator==(const Stand&, const Stand&) = default;
   };
-  uint64_t epoch = 0;
   std::vector<Stand> sessions;  // in the order asked
   friend bool operator==(const HeadsReply&, const HeadsReply&) = default;
 };
@@ -411,10 +412,10 @@ struct WatchReply {
 
 // ---- relay -------------------------------------------------------------------------------------
 
-// What the hub tells a broker in the middle of another's call: over one channel a broker id
-// (keys::kRelay), as a serialized v1::Relayed. It may be lost (while the broker's subscription is
-// away), never changed or doubled within one subscription; whoever was away compares heads and says
-// its watches again.
+// What the hub tells a broker in the middle of another's call: over a channel of the broker id and
+// of the partition that the call is of (keys::RelayChannel), as a serialized v1::Relayed. It may be
+// lost (while the broker's subscription is away), never changed or doubled within one subscription;
+// whoever was away compares heads and says its watches again.
 //
 // Told is every broker id but the caller's, once, whatever the incarnation that a route or a tail
 // names. One message a broker and distinct entry (over SplitHub: and partition of recipients): in
@@ -531,9 +532,9 @@ struct Info {};
 struct InfoReply {
   uint64_t layout = 0;
   uint32_t partitions = 0;
-  // Seqs are of an epoch. It comes from the clock when the hub is set up (seconds since 2025, at
-  // least 1) and is raised by a rebuild; a hub that has lost its data is set up with another one
-  // than before.
+  // Seqs are of an epoch, which each partition has for itself; this is the first partition's. It
+  // comes from the clock when the hub is set up (seconds since 2025, at least 1) and is raised by a
+  // rebuild; a hub that has lost its data is set up with another one than before.
   uint64_t epoch = 0;
   friend bool operator==(const InfoReply&, const InfoReply&) = default;
 };
@@ -557,8 +558,8 @@ struct Failure {
 
 using Call = std::variant<Send, Append, CreateChat, UpdateChat, GetChat, GetReceipts, UserChats,
                           Login, Logout, Tail, ListSessions, ReadInbox, Ack, MoveMark, TellMark,
-                          Heads, GetDevice, SetPresence, GetPresence, Watch, Beat, Gone, PutPush,
-                          PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, Info>;
+                          Heads, GetDevice, SetPresence, GetPresence, Watch, Beat, Fence, Gone,
+                          PutPush, PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, Info>;
 using Reply = std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply,
                            GetReceiptsReply, UserChatsReply, LoginReply, LogoutReply,
                            ListSessionsReply, ReadInboxReply, AckReply, MoveMarkReply, HeadsReply,

@@ -15,6 +15,12 @@ std::string Tail(std::string_view id, uint32_t partitions) {
 
 std::string PartitionTail(uint32_t partition) { return std::to_string(partition) + '}'; }
 
+std::string BrokerTail(uint32_t partition, std::string_view broker) {
+  std::string tail = PartitionTail(partition);
+  tail.append(":").append(BrokerId(broker));
+  return tail;
+}
+
 std::string LeaseTail(uint32_t partition, Role role) {
   std::string tail = PartitionTail(partition);
   tail.append(":").append(RoleName(role));
@@ -48,7 +54,7 @@ std::string LuaConstants() {
       {"USER", kUser},       {"INBOX", kInbox}, {"CHATS", kChats},       {"PUSH", kPush},
       {"JOURNAL", kJournal}, {"TASKS", kTasks}, {"DUE", kDue},           {"PART", kPart},
       {"DEAD", kDead},       {"LEASE", kLease}, {"SESSIONS", kSessions}, {"WATCH", kWatch},
-      {"BROKERS", kBrokers}, {"DYING", kDying}, {"RELAY", kRelay}};
+      {"BROKERS", kBrokers}, {"DYING", kDying}, {"RELAY", kRelay},       {"FENCED", kFenced}};
   std::string lua;
   for (const auto& [name, prefix] : kNames) {
     lua.append("local K_").append(name).append(" = '").append(prefix).append("'\n");

@@ -5,6 +5,8 @@
 // chat, or of one user, live together. What follows the prefix is called the key's tail: the functions
 // are handed tails and put the prefixes (handed to them by LuaConstants) in front.
 //
+// What belongs to all is in partition 0.
+//
 // Pure functions; any thread.
 #pragma once
 
@@ -16,7 +18,7 @@
 
 namespace nightjar::hub::keys {
 
-inline constexpr std::string_view kHub = "hub";             // layout, partitions, epoch
+inline constexpr std::string_view kHub = "hub:{";           // tail of the partition; layout, epoch
 inline constexpr std::string_view kChat = "chat:{";         // tail of the chat
 inline constexpr std::string_view kMembers = "members:{";
 inline constexpr std::string_view kDelivered = "delivered:{";
@@ -30,16 +32,19 @@ inline constexpr std::string_view kDue = "due:{";
 inline constexpr std::string_view kPart = "part:{";
 inline constexpr std::string_view kDead = "dead:{";
 inline constexpr std::string_view kLease = "lease:{";       // tail of the partition ":" role
-inline constexpr std::string_view kSessions = "sessions:";  // broker id
+inline constexpr std::string_view kSessions = "sessions:{";  // tail of the partition ":" broker id
+inline constexpr std::string_view kFenced = "fenced:{";      // broker name -> since when
 inline constexpr std::string_view kWatch = "watch:{";       // tail of the user
-inline constexpr std::string_view kBrokers = "brokers";     // the living: name -> last beat
-inline constexpr std::string_view kDying = "dying";         // to be cleared: name -> end of the claim
-inline constexpr std::string_view kRelay = "relay:";        // a channel; broker id
+inline constexpr std::string_view kBrokers = "brokers:{0}";  // the living: name -> last beat
+inline constexpr std::string_view kDying = "dying:{0}";  // to be cleared: name -> end of the claim
+inline constexpr std::string_view kRelay = "relay:{";    // a channel; as of sessions
 
 // "12}:alice": of a chat or a user, whose partition is PartitionOf(id).
 std::string Tail(std::string_view id, uint32_t partitions);
 // "12}": of what belongs to a partition itself.
 std::string PartitionTail(uint32_t partition);
+// "12}:b1", of sessions and relay; `broker` with or without its incarnation.
+std::string BrokerTail(uint32_t partition, std::string_view broker);
 // "12}:fanout"
 std::string LeaseTail(uint32_t partition, Role role);
 std::string_view RoleName(Role role);

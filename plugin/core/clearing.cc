@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "common/hub/keys.h"
@@ -13,22 +14,50 @@ namespace {
 
 constexpr int64_t kAfterGraceMs = 500;
 
-void Page(State& s, std::string after) {
-  hub::ListSessions call;
-  call.broker = s.clearing.at;
-  call.after = std::move(after);
-  s.clearing.after = call.after;
-  Ask(s, std::move(call), PendingListSessions{s.clearing.run});
+constexpr size_t kPagesAtOnce = 16, kEndsAtOnce = 1024;
+
+// A page after the other, of several partitions at once.
+void AskPages(State& s) {
+  ClearingState& c = s.clearing;
+  while (!c.pages.empty() && c.asked < kPagesAtOnce && c.under_way < kEndsAtOnce) {
+    ClearingState::Page page = std::move(c.pages.front());
+    c.pages.pop_front();
+    hub::ListSessions call;
+    call.broker = c.at;
+    call.partition = page.partition;
+    call.after = page.after;
+    ++c.asked;
+    Ask(s, std::move(call), PendingListSessions{c.run, page.partition, std::move(page.after)});
+  }
+}
+
+std::vector<uint32_t> AllPartitions(const State& s) {
+  std::vector<uint32_t> all(s.config.partitions);
+  std::iota(all.begin(), all.end(), 0U);
+  return all;
+}
+
+// What is listed from now on is all that there will ever be of who is dead.
+void AskFences(State& s) {
+  ClearingState& c = s.clearing;
+  const std::vector<hub::BrokerName> own = c.predecessors;
+  for (const hub::BrokerName& dead : c.at == s.broker ? own : std::vector{c.at}) {
+    ++c.asked;
+    Ask(s, hub::Fence{dead, AllPartitions(s)}, PendingFence{c.run});
+  }
 }
 
 void Run(State& s, hub::BrokerName broker) {
   ClearingState& c = s.clearing;
   c.at = std::move(broker);
   ++c.run;
-  c.failed = false;
+  c.failed = c.again = false;
   c.ended = c.left = 0;
   if (c.at == s.broker) c.wanted = false;
-  Page(s, "");
+  for (const uint32_t p : AllPartitions(s)) c.pages.push_back({p, ""});
+  c.fenced = c.at == s.broker && c.predecessors.empty();
+  if (!c.fenced) return AskFences(s);
+  AskPages(s);
 }
 
 void Arm(State& s, int64_t at) {
@@ -81,7 +110,7 @@ void End(State& s, const hub::SessionRecord& record) {
 
 void SayGone(State& s, const hub::BrokerName& broker) {
   Log(s, LogLevel::kNotice, fmt::format("{} is cleared", broker));
-  Ask(s, hub::Gone{broker}, PendingIgnored{});
+  Ask(s, hub::Gone{broker, true}, PendingIgnored{});
 }
 
 void OwnDone(State& s) {
@@ -106,10 +135,19 @@ void OtherDone(State& s, const hub::BrokerName& broker) {
   if (c.failed) c.others_at = s.now.mono_ms + RetryDelay(c.tries++);
 }
 
-// Behind a page whose calls are all answered.
+void Retry(State& s, const std::string& why) {
+  LogSome(s, "clearing", LogLevel::kWarning,
+          fmt::format("ending of sessions left over waits: {}", why));
+  s.clearing.again = true;
+  Arm(s, s.now.mono_ms + RetryDelay(s.clearing.tries++));
+}
+
+// Something is answered: what is next?
 void GoOn(State& s) {
   ClearingState& c = s.clearing;
-  if (!c.next.empty()) return Page(s, std::exchange(c.next, {}));
+  if (c.again) return;
+  AskPages(s);
+  if (c.asked > 0 || c.under_way > 0) return;
   const hub::BrokerName broker = std::exchange(c.at, {});
   if (c.ended > 0) {
     Log(s, LogLevel::kNotice, fmt::format("ended {} sessions left over of {}", c.ended, broker));
@@ -122,6 +160,16 @@ void GoOn(State& s) {
   }
   if (!failed && !c.wanted) c.tries = 0;
   Plan(s);
+}
+
+// What failed is asked for again, once all that was asked with it is answered.
+void Again(State& s) {
+  ClearingState& c = s.clearing;
+  if (c.at.empty() || !c.again) return;
+  if (c.asked > 0) return Arm(s, s.now.mono_ms + kAfterGraceMs);
+  c.again = false;
+  if (!c.fenced) return AskFences(s);
+  GoOn(s);
 }
 
 }  // namespace
@@ -153,7 +201,7 @@ void OnHubUp(State& s) {
   ClearingState& c = s.clearing;
   c.tries = 0;
   c.own_at = c.others_at = s.now.mono_ms;
-  if (std::exchange(c.page_again, false)) return Page(s, c.after);
+  Again(s);
   Plan(s);
 }
 
@@ -163,22 +211,32 @@ void Want(State& s) {
   Plan(s);
 }
 
+void OnFenced(State& s, const PendingFence& pending, hub::Reply& reply) {
+  ClearingState& c = s.clearing;
+  if (pending.run != c.run || c.at.empty()) return;
+  --c.asked;
+  hub::Failure failure;
+  if (Expect<hub::Done>(reply, failure) == nullptr) return Retry(s, failure.message);
+  if (c.asked > 0 || c.again) return;
+  c.fenced = true;
+  AskPages(s);
+}
+
 void OnList(State& s, const PendingListSessions& pending, hub::Reply& reply) {
   ClearingState& c = s.clearing;
   if (pending.run != c.run || c.at.empty()) return;
+  --c.asked;
   hub::Failure failure;
   auto* list = Expect<hub::ListSessionsReply>(reply, failure);
   if (list == nullptr) {
-    LogSome(s, "clearing", LogLevel::kWarning,
-            fmt::format("ending of sessions left over waits: {}", failure.message));
-    c.page_again = true;
-    return Arm(s, s.now.mono_ms + RetryDelay(c.tries++));
+    c.pages.push_front({pending.partition, pending.after});
+    return Retry(s, failure.message);
   }
-  c.next = std::move(list->next);
+  if (!list->next.empty()) c.pages.push_back({pending.partition, std::move(list->next)});
   for (const hub::SessionRecord& record : list->sessions) {
     if (IsOver(s, record)) End(s, record);
   }
-  if (c.under_way == 0) GoOn(s);
+  GoOn(s);
 }
 
 void OnEnded(State& s, uint64_t run, bool done) {
@@ -189,11 +247,12 @@ void OnEnded(State& s, uint64_t run, bool done) {
   } else {
     c.failed = true;
   }
-  if (--c.under_way == 0) GoOn(s);
+  --c.under_way;
+  GoOn(s);
 }
 
 void OnTimer(State& s) {
-  if (std::exchange(s.clearing.page_again, false)) return Page(s, s.clearing.after);
+  Again(s);
   Plan(s);
 }
 

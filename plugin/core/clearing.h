@@ -2,7 +2,8 @@
 // users become due for push and go offline unless they have come back. Left over they are by dead
 // brokers that this one has claimed, by its own earlier lives, and by logouts of this one that
 // failed: nothing has to be remembered of those, however many there are while the hub is away, for
-// the hub lists them. One page of one broker's records is under way at a time.
+// the hub lists them. Who is dead is fenced first. A few pages of one broker's records are under
+// way at a time.
 //
 // Who was on another broker is published offline at once: the time it takes to find a broker dead
 // was the grace. Who was on this one, in an earlier life, has the usual grace.
@@ -20,6 +21,7 @@ void Take(State& s, std::vector<hub::BrokerName> brokers);
 void OnHubUp(State& s);
 // Something of this broker's may have been left over.
 void Want(State& s);
+void OnFenced(State& s, const PendingFence& pending, hub::Reply& reply);
 void OnList(State& s, const PendingListSessions& pending, hub::Reply& reply);
 // A call of this stage is answered (`run` as in its Pending).
 void OnEnded(State& s, uint64_t run, bool done);

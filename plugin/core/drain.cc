@@ -67,7 +67,9 @@ void Leave(State& s) {
   membership::Leave(s);
   leases::GiveBackAll(s);
   if (!known) return Finish(s, "nobody is left");
-  Ask(s, hub::Gone{s.broker}, PendingGone{});
+  const bool clean = s.directory.size() == 0 && s.logouts == 0 && s.presence.empty() &&
+                     !s.clearing.wanted && s.clearing.at.empty();
+  Ask(s, hub::Gone{s.broker, clean}, PendingGone{});
 }
 
 }  // namespace

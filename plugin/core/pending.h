@@ -94,6 +94,11 @@ struct PendingTrim {
 };
 struct PendingListSessions {
   uint64_t run = 0;
+  uint32_t partition = 0;
+  std::string after;
+};
+struct PendingFence {
+  uint64_t run = 0;
 };
 struct PendingIgnored {};
 
@@ -101,6 +106,6 @@ using Pending = std::variant<PendingSend, PendingLogin, PendingLogout, PendingTa
                              PendingReadAcked, PendingAck, PendingHeads, PendingSetPresence,
                              PendingWatch, PendingBeat, PendingGone, PendingRequest, PendingLease,
                              PendingTasks, PendingTaskMembers, PendingAppend, PendingTrim,
-                             PendingListSessions, PendingIgnored>;
+                             PendingListSessions, PendingFence, PendingIgnored>;
 
 }  // namespace nightjar::core

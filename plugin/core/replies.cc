@@ -126,6 +126,7 @@ struct OnReply {
   }
   void operator()(PendingTrim& pending) const { fan_out::OnTrim(s, pending, reply); }
   void operator()(PendingListSessions& pending) const { clearing::OnList(s, pending, reply); }
+  void operator()(PendingFence& pending) const { clearing::OnFenced(s, pending, reply); }
   void operator()(PendingIgnored&) const {}
 };
 

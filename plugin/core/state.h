@@ -87,20 +87,27 @@ struct SweepState {
 };
 
 struct ClearingState {
+  // Where the records of a broker's sessions with users of one partition are looked at from.
+  struct Page {
+    uint32_t partition = 0;
+    std::string after;
+  };
   std::deque<hub::BrokerName> line;           // dead brokers; claimed by this one
   std::vector<hub::BrokerName> predecessors;  // of this broker, to be said Gone of
   bool wanted = false;                        // own id: something is left over
   int64_t own_at = 0, others_at = 0;          // not before
   int64_t armed_at = INT64_MIN;               // a timer is set for then
   uint32_t tries = 0;                         // without success
-  // The run at hand, through all pages of one broker's records.
-  hub::BrokerName at;       // empty: none
-  uint64_t run = 0;         // grows with each
-  bool page_again = false;  // the page is to be asked for again
-  bool failed = false;
-  size_t under_way = 0;        // calls of this page without reply
+  // The run at hand, through all pages of all partitions of one broker's records.
+  hub::BrokerName at;  // empty: none
+  uint64_t run = 0;    // grows with each
+  bool fenced = false;
+  bool again = false;          // what failed is to be asked for again
+  bool failed = false;         // something could not be ended
+  std::deque<Page> pages;      // still to be asked for
+  size_t asked = 0;            // pages and fences without reply
+  size_t under_way = 0;        // calls that end something, without reply
   size_t ended = 0, left = 0;  // ended by this run; records of dead lives that it found
-  std::string after, next;     // of the page at hand, and of the one behind it
 };
 
 // This broker among the living.

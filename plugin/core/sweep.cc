@@ -119,7 +119,7 @@ std::vector<Finding> OnHeads(State& s, const PendingHeads& pending, hub::Reply& 
     using Route = hub::HeadsReply::Route;
     const bool elsewhere = stand.route == Route::kOther;
     const bool anew =
-        heads->epoch != in.epoch || stand.head < asked.head || stand.route == Route::kNone;
+        stand.epoch != in.epoch || stand.head < asked.head || stand.route == Route::kNone;
     if (elsewhere || anew || stand.head > in.head) {
       findings.push_back({asked.session, stand.head, anew, elsewhere});
     }

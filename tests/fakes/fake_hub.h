@@ -84,6 +84,7 @@ class FakeHub : public CallQueue {
   Reply Do(const Watch& c);
   // fake_hub_brokers.cc
   Reply Do(const Beat& c);
+  Reply Do(const Fence& c);
   Reply Do(const Gone& c);
   // fake_hub_work.cc
   Reply Do(const PutPush& c);
@@ -133,6 +134,7 @@ class FakeHub : public CallQueue {
   int64_t Clock() const { return options_.clock(); }
 
   // fake_hub_brokers.cc
+  bool Fenced(const std::string& uid, const BrokerName& broker);
   bool Lives(const BrokerName& broker) const { return state_.living.count(broker) > 0; }
   std::vector<BrokerName> Claim(const Beat& c, bool taken_in, bool judges, bool& list_changed);
   // Returns how many listen.

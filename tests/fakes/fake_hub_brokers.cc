@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/hub/keys.h"
+#include "common/wire/names.h"
 #include "tests/fakes/fake_hub.h"
 
 namespace nightjar::hub {
@@ -96,15 +97,26 @@ std::vector<BrokerName> FakeHub::Claim(const Beat& c, bool taken_in, bool judges
   return claimed;
 }
 
+Reply FakeHub::Do(const Fence& c) {
+  for (const uint32_t p : c.partitions) {
+    auto& fenced = state_.partitions[p].fenced;
+    std::erase_if(fenced, [&](const auto& one) { return one.second < Clock() - kFencedMs; });
+    fenced.emplace(c.broker, Clock());
+  }
+  return Done{};
+}
+
+bool FakeHub::Fenced(const std::string& uid, const BrokerName& broker) {
+  return state_.partitions[PartitionOf(uid, options_.partitions)].fenced.contains(broker);
+}
+
 Reply FakeHub::Do(const Gone& c) {
   const bool lived = state_.living.erase(c.broker) > 0;
   if (lived) ++state_.living_version;
   const auto dying = state_.dying.find(c.broker);
   const bool unclaimed = dying != state_.dying.end() && dying->second == 0;
   state_.dying.erase(c.broker);
-  if ((lived || unclaimed) && !state_.sessions[std::string(keys::BrokerId(c.broker))].empty()) {
-    state_.dying[c.broker] = 0;
-  }
+  if ((lived || unclaimed) && !c.clean) state_.dying[c.broker] = 0;
   return Done{};
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/hub/keys.h"
+#include "common/wire/names.h"
 #include "nightjar/v1/hub.pb.h"
 #include "tests/fakes/fake_hub.h"
 
@@ -33,7 +34,7 @@ void FakeHub::ForgetOneDevice(UserState& user) {
 
 Reply FakeHub::Do(const Login& c) {
   LoginReply reply;
-  if (!Lives(c.broker)) {
+  if (Fenced(c.uid, c.broker)) {
     reply.cleared = true;
     return reply;
   }
@@ -120,7 +121,7 @@ Reply FakeHub::Do(const Logout& c) {
 }
 
 Reply FakeHub::Do(const Tail& c) {
-  if (c.count > 0 && !Lives(c.broker)) return Done{};
+  if (c.count > 0 && Fenced(c.uid, c.broker)) return Done{};
   const SessionRecord record{c.uid, "", 0, c.broker};
   auto& sessions = state_.sessions[BrokerId(c.broker)];
   UserState& user = state_.users[c.uid];
@@ -139,6 +140,7 @@ Reply FakeHub::Do(const ListSessions& c) {
   const auto& sessions = state_.sessions[BrokerId(c.broker)];
   const size_t limit = std::max<uint32_t>(c.limit, 1);
   for (auto it = sessions.upper_bound(c.after); it != sessions.end(); ++it) {
+    if (PartitionOf(it->second.uid, options_.partitions) != c.partition) continue;
     if (reply.sessions.size() == limit) {
       reply.next = SessionElement(reply.sessions.back());
       break;
@@ -239,9 +241,8 @@ Reply FakeHub::Do(const Ack& c) {
 
 Reply FakeHub::Do(const Heads& c) {
   HeadsReply reply;
-  reply.epoch = state_.epoch;
   for (const auto& of : c.sessions) {
-    HeadsReply::Stand stand;
+    HeadsReply::Stand stand{.epoch = state_.epoch};
     if (const UserState* user = FindUser(of.uid)) {
       stand.head = user->head();
       const auto device = user->devices.find(of.device);

@@ -97,6 +97,7 @@ struct PartitionState {
   std::map<std::string, int64_t> due;  // uid -> since when
   std::map<Role, LeaseState> leases;
   std::vector<PutDeadLetter> dead;
+  std::map<BrokerName, int64_t> fenced;  // since when
 };
 
 struct HubState {

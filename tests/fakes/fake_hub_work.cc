@@ -114,6 +114,6 @@ Reply FakeHub::Do(const PutDeadLetter& c) {
   return Done{};
 }
 
-Reply FakeHub::Do(const Info&) { return InfoReply{1, options_.partitions, state_.epoch}; }
+Reply FakeHub::Do(const Info&) { return InfoReply{2, options_.partitions, state_.epoch}; }
 
 }  // namespace nightjar::hub

@@ -38,7 +38,7 @@ def by_port(stack, port):
 
 def hub(stack, field, port=None):
     """A field of the key `hub`, asked of the master."""
-    return probe.redis_text(port or stack.inner.master_port(), "HGET", "hub", field)
+    return probe.redis_text(port or stack.inner.master_port(), "HGET", "hub:{0}", field)
 
 
 def wait_for_load(stack):

@@ -30,8 +30,7 @@ end
 local function ack(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[2], argv[3]
   local seq = tonumber(argv[5])
-  local hub = call('HMGET', K_HUB, 'epoch', 'solo')
-  local epoch, solo = hub[1], hub[2]
+  local epoch = call('HGET', K_HUB .. here(), 'epoch')
   if epoch ~= argv[4] then return epoch and {2} or other_hub() end
   local u = call('HMGET', user, 'base', 'dv', 'owed', 'a:' .. device, 'z:' .. device)
   local had = tonumber(u[4] or nil)
@@ -40,8 +39,6 @@ local function ack(keys, argv)
   local head = base + call('LLEN', K_INBOX .. tail)
   if seq > head then return {1, had} end
 
-  -- With one broker that ever was ("solo", brokers.lua) authors are nowhere else.
-  local alone = not solo or solo == argv[6]
   local reply, at, mark = {0, had}, 7, 0
   while at <= #argv do
     local authors = tonumber(argv[at + 5])
@@ -51,7 +48,7 @@ local function ack(keys, argv)
       call('RPUSH', K_JOURNAL .. argv[at + 2], argv[at + 4])
       reply[#reply + 1] = mark
       reply[#reply + 1] = tell
-      if tell == 1 and not alone then
+      if tell == 1 then
         for i = at + 6, at + 5 + authors do
           relay_mark(argv[i], argv[at + 1], uid, argv[at + 3], argv[6])
         end

@@ -1,11 +1,12 @@
 -- Brokers: who lives, and who clears what a dead one left.
 --
+-- All of it is in partition 0, but what fences: fenced:{p}, sorted set, name -> when it was fenced (ms).
 -- brokers: sorted set of the living, name -> last beat (the hub's clock, ms). dying: sorted set of those to
 -- be cleared, name -> end of the claim of whoever does it (0: nobody has claimed it yet).
--- In the hash hub: "bv", the version of the list of the living; "solo", the id of the only broker that was
--- ever taken in, empty if there were several: only who is taken in gets routes and tails.
+-- In the hash hub: "bv", the version of the list of the living.
 
-local CLEAR_AT_ONCE = 4  -- kClearAtOnce in hub.h
+local CLEAR_AT_ONCE = 4  -- kClearAtOnce in brokers.h
+local FENCED_MS = 24 * 3600 * 1000  -- kFencedMs there
 
 -- The other incarnations of a broker's id in a sorted set, as {name, score, ...} in byte order of names.
 local function broker_others(key, id, name)
@@ -39,12 +40,6 @@ local function broker_supersede(id, name, dead_before)
   return #others > 0
 end
 
--- Remembers whether there was ever more than one broker id.
-local function broker_solo(id)
-  local solo = call('HGET', K_HUB, 'solo')
-  if solo ~= id and solo ~= '' then call('HSET', K_HUB, 'solo', solo and '' or id) end
-end
-
 -- Claims, for whoever may: those whose claim is over, then the dead among the living. Returns whether the
 -- living have changed.
 local function broker_claim(clear, now, dead_before, till)
@@ -65,26 +60,26 @@ local function broker_claim(clear, now, dead_before, till)
 end
 
 -- nj_beat: a broker lives.
--- KEYS 1 brokers
+-- KEYS 1 brokers:{0}
 -- ARGV 1 broker 2 first 0/1 3 may_clear 0/1 4 ttl_ms 5 the epoch and 6 the version it knows, then what it is
 --      clearing
 -- Reply {0, epoch, version, how many to clear, name, ..., then the living unless it knows this version}
 --       {1, epoch} cleared  {2, epoch} taken
 local function beat(keys, argv)
   local name, ttl = argv[1], tonumber(argv[4])
-  local epoch = call('HGET', K_HUB, 'epoch')
+  local hub = K_HUB .. here()
+  local epoch = call('HGET', hub, 'epoch')
   if not epoch then return other_hub() end
   local now = now_ms()
   local dead_before, till = now - ttl, now + ttl
   local id, taken_in = broker_id(name), argv[2] == '1' or argv[5] ~= epoch
-  local lived = broker_lives(name)
+  local lived = call('ZSCORE', K_BROKERS, name)
   if not lived and (not taken_in or call('ZSCORE', K_DYING, name)) then return {1, epoch} end
   local changed = not lived
   if taken_in then
     local superseded = broker_supersede(id, name, dead_before)
     if superseded == nil then return {2, epoch} end
     changed = changed or superseded
-    broker_solo(id)
   end
   -- Who was not heard itself for so long cannot judge: this beat may have waited behind a pause.
   local judges = argv[3] == '1' and lived and tonumber(lived) >= dead_before
@@ -100,9 +95,9 @@ local function beat(keys, argv)
     end
   end
   if judges and broker_claim(clear, now, dead_before, till) then changed = true end
-  if changed then call('HINCRBY', K_HUB, 'bv', 1) end
+  if changed then call('HINCRBY', hub, 'bv', 1) end
 
-  local version = call('HGET', K_HUB, 'bv') or '0'
+  local version = call('HGET', hub, 'bv') or '0'
   local reply = {0, epoch, version, #clear}
   for i = 1, #clear do reply[4 + i] = clear[i] end
   if version ~= argv[6] or epoch ~= argv[5] then
@@ -112,14 +107,26 @@ local function beat(keys, argv)
   return reply
 end
 
--- nj_gone: nothing is left of a broker, or it leaves: then others clear what is left. Said twice by one
--- that leaves, it is still to be cleared: nobody has claimed it yet.
--- KEYS 1 brokers  ARGV 1 broker 2 sessions key  Reply 1
+-- nj_fence: this name writes no routes and tails any more.
+-- KEYS 1 fenced:{p} of the first partition  ARGV 1 broker, then each partition's "p}"  Reply 1
+local function fence(keys, argv)
+  local now = now_ms()
+  for i = 2, #argv do
+    local key = K_FENCED .. argv[i]
+    call('ZREMRANGEBYSCORE', key, '-inf', '(' .. now - FENCED_MS)
+    call('ZADD', key, 'NX', now, argv[1])
+  end
+  return 1
+end
+
+-- nj_gone: a broker is no more. Said twice by one that leaves and is not clean, it is still to be cleared:
+-- nobody has claimed it yet.
+-- KEYS 1 brokers:{0}  ARGV 1 broker 2 clean 0/1  Reply 1
 local function gone(keys, argv)
   local lived = call('ZREM', K_BROKERS, argv[1]) == 1
   local left = lived or tonumber(call('ZSCORE', K_DYING, argv[1]) or nil) == 0
-  if lived then call('HINCRBY', K_HUB, 'bv', 1) end
-  if left and call('EXISTS', argv[2]) == 1 then
+  if lived then call('HINCRBY', K_HUB .. here(), 'bv', 1) end
+  if left and argv[2] == '0' then
     call('ZADD', K_DYING, 0, argv[1])
   else
     call('ZREM', K_DYING, argv[1])
@@ -128,4 +135,5 @@ local function gone(keys, argv)
 end
 
 register('nj_beat', beat, 'allow-oom')
+register('nj_fence', fence, 'allow-oom')
 register('nj_gone', gone, 'allow-oom')

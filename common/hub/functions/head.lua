@@ -3,19 +3,25 @@
 -- used often are bound by the first function that runs.
 
 local call, pack_bytes, unpack_bytes
+local running  -- the first key of the call that runs
 
 local function bind()
   call, pack_bytes, unpack_bytes = redis.call, struct.pack, struct.unpack
 end
 
--- The answer of what finds no key `hub`, or another epoch than the caller's connection was greeted with:
+-- "p}" of the call that runs: of its first key.
+local function here()
+  return string.match(running, '{(%d+})')
+end
+
+-- The answer of what finds no key `hub` of its partition, or another epoch than the caller's connection was greeted with:
 -- Redis has lost its data, or somebody has set it up anew. The caller connects again and is greeted.
 local function other_hub()
   return redis.error_reply('NOHUB this is not the hub that the connection was greeted by')
 end
 
 local function hub_there()
-  return call('EXISTS', K_HUB) == 1
+  return call('EXISTS', K_HUB .. here()) == 1
 end
 
 -- flag: 'no-writes' reads only; 'allow-oom' frees room, and so works at maxmemory too.
@@ -24,6 +30,7 @@ local function register(name, callback, flag)
     function_name = name,
     callback = function(keys, argv)
       if not call then bind() end
+      running = keys[1]
       return callback(keys, argv)
     end,
     flags = flag and {flag} or {},

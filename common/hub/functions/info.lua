@@ -1,20 +1,16 @@
 -- The hub itself. LIBRARY_LAYOUT, LIBRARY_VERSION and LIBRARY_DIGEST are put in front by the loader.
 --
--- hub: hash with "layout", "partitions", "epoch". With replicas also of the master: "rid" the history (replication id)
--- under which the epoch stands, "at" where it was found, "ids" the time (ms) from which on it gives ids.
+-- hub:{p}: hash with "layout", "partitions", "epoch"; a copy for each partition. With replicas also of the
+-- master: "rid" the history (replication id) under which the epoch stands, "at" where it was found, "ids" the
+-- time (ms) from which on it gives ids.
 
 -- Seconds from 1970 to 2025. Epochs are seconds since then: a hub set up after a loss has another one than
 -- any before it, and it takes a byte less in every acknowledgement than Unix seconds would.
 local EPOCH_FROM_S = 1735689600
 
-local function hub_info()
-  local h = call('HMGET', K_HUB, 'layout', 'partitions', 'epoch', 'ids')
-  return {h[1] or 0, h[2] or 0, h[3] or 0, h[4] or 0}
-end
-
 -- An epoch above all that were ever told of.
-local function next_epoch(known)
-  local before = tonumber(call('HGET', K_HUB, 'epoch') or 0)
+local function next_epoch(hub, known)
+  local before = tonumber(call('HGET', hub, 'epoch') or 0)
   local clock = math.floor(now_ms() / 1000) - EPOCH_FROM_S
   return string.format('%.0f', math.max(clock, before + 1, known + 1))
 end
@@ -23,34 +19,43 @@ end
 -- Who comes first decides for those who remember nothing; who does remember speaks up for himself. What was
 -- received before counts as received now: an id that was told by the lost end of the other master's history
 -- is not undercut by one that waited meanwhile.
-local function setup_master(known, verdict, history, address)
-  local h = call('HMGET', K_HUB, 'epoch', 'rid', 'at')
+local function setup_master(hub, known, verdict, history, address)
+  local h = call('HMGET', hub, 'epoch', 'rid', 'at')
   local raise = verdict == 'broken' and tonumber(h[1]) <= known
   if h[2] ~= history then
     raise = raise or (verdict == 'unknown' and h[2] and h[3] ~= address)
-    call('HSET', K_HUB, 'rid', history, 'at', address, 'ids', string.format('%.0f', now_ms()))
+    call('HSET', hub, 'rid', history, 'at', address, 'ids', string.format('%.0f', now_ms()))
   end
-  if raise then call('HSET', K_HUB, 'epoch', next_epoch(known)) end
+  if raise then call('HSET', hub, 'epoch', next_epoch(hub, known)) end
 end
 
--- nj_setup: sets an empty hub up, and takes notice of a new master.
--- KEYS 1 hub  ARGV 1 layout 2 partitions 3 the epoch that the caller knew before (0: none): a new one
--- is above it, whatever the clock says; where replicas are waited for also 4 "sound" (the server has all that
--- the caller ever told), "broken" (it may not) or "unknown" (the caller remembers nothing) 5 its replication id
--- 6 its address
--- Reply {layout, partitions, epoch, time (ms) below which no id is given} as they stand now
+-- nj_setup: sets partitions of an empty hub up, and takes notice of a new master.
+-- KEYS 1 hub:{p} of the first
+-- ARGV 1 layout 2 partitions 3 the epoch that the caller knew before (0: none): a new one is above it,
+--      whatever the clock says 4 "sound" (the server has all that the caller ever told), "broken" (it may not),
+--      "unknown" (the caller remembers nothing), or "" where no replicas are waited for 5 its replication id
+--      6 its address, then each partition's "p}"
+-- Reply {layout, partitions, time (ms) below which no id is given, epoch, epoch, ...} as they stand now
 local function setup(keys, argv)
-  local known = tonumber(argv[3] or 0)
-  if call('HEXISTS', K_HUB, 'layout') == 0 then
-    call('HSET', K_HUB, 'layout', argv[1], 'partitions', argv[2], 'epoch', next_epoch(known))
+  local known, ids, reply = tonumber(argv[3]), 0, {0, 0, 0}
+  for i = 7, #argv do
+    local hub = K_HUB .. argv[i]
+    if call('HEXISTS', hub, 'layout') == 0 then
+      call('HSET', hub, 'layout', argv[1], 'partitions', argv[2], 'epoch', next_epoch(hub, known))
+    end
+    if argv[4] ~= '' then setup_master(hub, known, argv[4], argv[5], argv[6]) end
+    local h = call('HMGET', hub, 'layout', 'partitions', 'epoch', 'ids')
+    reply[1], reply[2], reply[i - 3] = h[1] or 0, h[2] or 0, h[3] or 0
+    ids = math.max(ids, tonumber(h[4] or 0))
   end
-  if argv[4] then setup_master(known, argv[4], argv[5], argv[6]) end
-  return hub_info()
+  reply[3] = string.format('%.0f', ids)
+  return reply
 end
 
--- nj_info: KEYS 1 hub  Reply as nj_setup
+-- nj_info: KEYS 1 hub:{0}  Reply {layout, partitions, epoch}
 local function info(keys, argv)
-  return hub_there() and hub_info() or other_hub()
+  local h = call('HMGET', keys[1], 'layout', 'partitions', 'epoch')
+  return h[3] and {h[1] or 0, h[2] or 0, h[3]} or other_hub()
 end
 
 -- nj_version: no keys  Reply {layout, version, digest} of this library

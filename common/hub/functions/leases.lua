@@ -34,15 +34,17 @@ end
 
 -- nj_lease: take, renew or give back leases.
 -- KEYS 1 part:{p} of the first
--- ARGV 1 role 2 owner 3 ttl_ms (0: give back) 4 the epoch of the caller's connection, then each
---      partition's "p}"
+-- ARGV 1 role 2 owner 3 ttl_ms (0: give back), then of each partition its "p}" and the epoch that the
+--      caller's connection was greeted with
 -- Reply {token or 0, ...}. Everybody who works asks every few seconds: here an epoch that is another by now
 -- is noticed by those who have nothing else to ask.
 local function lease(keys, argv)
   local role, me, ttl = argv[1], argv[2], tonumber(argv[3])
-  if call('HGET', K_HUB, 'epoch') ~= argv[4] then return other_hub() end
+  for i = 4, #argv, 2 do
+    if call('HGET', K_HUB .. argv[i], 'epoch') ~= argv[i + 1] then return other_hub() end
+  end
   local now, reply = now_ms(), {}
-  for i = 5, #argv do
+  for i = 4, #argv, 2 do
     local key = K_LEASE .. argv[i] .. ':' .. role
     local token, owner = lease_holder(key, now)
     if token and owner ~= me then

@@ -26,13 +26,16 @@ end
 
 -- nj_heads: where sessions stand.
 -- KEYS 1 user:{p}:<first uid>  ARGV for each session: the user's tail, "r:<device>", "<session> <broker>"
--- Reply {epoch, head, route, head, route, ...}; route is 0 this session's, 1 none, 2 another session's
+-- Reply {epoch, head, route, epoch, head, route, ...}; route is 0 this session's, 1 none, 2 another session's
 local function heads(keys, argv)
-  local epoch = call('HGET', K_HUB, 'epoch')
-  if not epoch then return other_hub() end
-  local reply = {epoch}
+  local reply, epochs = {}, {}
   for i = 1, #argv, 3 do
+    local part = string.match(argv[i], '^%d+}')
+    local epoch = epochs[part] or call('HGET', K_HUB .. part, 'epoch')
+    if not epoch then return other_hub() end
+    epochs[part] = epoch
     local u = call('HMGET', K_USER .. argv[i], 'base', argv[i + 1])
+    reply[#reply + 1] = epoch
     reply[#reply + 1] = (u[1] or 0) + call('LLEN', K_INBOX .. argv[i])
     reply[#reply + 1] = not u[2] and 1 or u[2] == argv[i + 2] and 0 or 2
   end
@@ -41,7 +44,7 @@ end
 
 -- nj_device: KEYS 1 user:{p}:<uid>  ARGV 1 user's tail 2 device  Reply {epoch, head, acked}
 local function device(keys, argv)
-  local epoch = call('HGET', K_HUB, 'epoch')
+  local epoch = call('HGET', K_HUB .. here(), 'epoch')
   if not epoch then return other_hub() end
   local u = call('HMGET', keys[1], 'base', 'a:' .. argv[2])
   return {epoch, (u[1] or 0) + call('LLEN', K_INBOX .. argv[1]), u[2] or 0}

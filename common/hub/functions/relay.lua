@@ -1,5 +1,5 @@
--- Telling other brokers what a call did: a v1::Relayed to the channel relay:<broker id>. Told are broker
--- ids, once each, whatever incarnations a user's routes name; never the caller's own.
+-- Telling other brokers what a call did: a v1::Relayed to the channel relay:{p}:<broker id>, p the partition
+-- of the call. Told are broker ids, once each, whatever incarnations a user's routes name; never the caller's own.
 --
 -- A user's "br" (inbox.lua) names the brokers; a call's own broker comes as "\n<broker>\n".
 
@@ -13,14 +13,14 @@ local function tail_name(tail)
   return string.sub(tail, string.find(tail, '}', 1, true) + 2)
 end
 
--- Is this broker among the living? (brokers.lua)
-local function broker_lives(broker)
-  return call('ZSCORE', K_BROKERS, broker)
+-- May this broker write no routes and tails in a partition ("p}") any more? (brokers.lua)
+local function broker_fenced(part, broker)
+  return call('ZSCORE', K_FENCED .. part, broker)
 end
 
 -- Returns how many listen there.
 local function relay_publish(id, message)
-  return call('PUBLISH', K_RELAY .. id, message)
+  return call('SPUBLISH', K_RELAY .. here() .. ':' .. id, message)
 end
 
 -- The broker ids of a user's "br" but `own`.

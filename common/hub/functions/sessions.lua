@@ -6,7 +6,7 @@
 -- device acknowledges anything, since a sync may be lost on the way; "ep" the epoch of the last login; "tl" tails, "<broker> <count>\n" each; "br" the summary that appending
 -- reads (inbox.lua); "la" last active (ms); "on" there if presence stands at online; "owed"; "name";
 -- "email".
--- sessions:<broker id>: sorted set, all scores 0, of "uid:device:session:broker" (an empty device: a
+-- sessions:{p}:<broker id>, p the user's partition: sorted set, all scores 0, of "uid:device:session:broker" (an empty device: a
 -- tail). An element stays until its offline is published.
 
 local USER_DEVICES = 16
@@ -132,10 +132,10 @@ end
 -- Reply {epoch, start, head, resync 0/1, previous route or '', online 0/1}, {} the broker has been cleared
 local function login(keys, argv)
   local user, tail, uid, device = keys[1], argv[1], argv[3], argv[4]
-  local hub = call('HMGET', K_HUB, 'epoch', 'rid')
+  local hub = call('HMGET', K_HUB .. argv[2], 'epoch', 'rid')
   local epoch = hub[1]
   if not epoch then return other_hub() end
-  if not broker_lives(argv[6]) then return {} end
+  if broker_fenced(argv[2], argv[6]) then return {} end
   local now = now_ms()
   local u = call('HMGET', user, 'base', 'dv', 'tl', 'on', 'name', 'email', 'a:' .. device,
     'r:' .. device, 'z:' .. device, 'owed', 'ep')
@@ -212,7 +212,7 @@ end
 -- Reply 1
 local function tail_count(keys, argv)
   local user, broker, count = keys[1], argv[2], tonumber(argv[4])
-  if count > 0 and not broker_lives(broker) then return 1 end
+  if count > 0 and broker_fenced(here(), broker) then return 1 end
   local u = call('HMGET', user, 'tl', 'dv')
   local tails = {}
   for name, n in string.gmatch(u[1] or '', '([^\n]+) (%d+)\n') do
@@ -229,7 +229,7 @@ local function tail_count(keys, argv)
   return 1
 end
 
--- nj_sessions: KEYS 1 sessions:<broker id>  ARGV 1 after 2 limit  Reply {element, ...}, one more than
+-- nj_sessions: KEYS 1 sessions:{p}:<broker id>  ARGV 1 after 2 limit  Reply {element, ...}, one more than
 -- `limit` if there are more
 local function list_sessions(keys, argv)
   return call('ZRANGEBYLEX', keys[1], argv[1] == '' and '-' or '(' .. argv[1], '+',

@@ -295,12 +295,12 @@ Reply Read(const MoveMark&, Items& items) {
 
 Reply Read(const Heads& heads, Items& items) {
   HeadsReply reply;
-  reply.epoch = items.Number(0);
-  if (items.size() != heads.sessions.size() * 2 + 1) items.Fail();
-  for (size_t i = 1; i < items.size(); i += 2) {
-    const uint64_t route = items.Number(i + 1);
+  if (items.size() != heads.sessions.size() * 3) items.Fail();
+  for (size_t i = 0; i < items.size(); i += 3) {
+    const uint64_t route = items.Number(i + 2);
     if (route > static_cast<uint64_t>(HeadsReply::Route::kOther)) items.Fail();
-    reply.sessions.push_back({items.Number(i), static_cast<HeadsReply::Route>(route)});
+    reply.sessions.push_back(
+        {items.Number(i), items.Number(i + 1), static_cast<HeadsReply::Route>(route)});
   }
   return reply;
 }

@@ -34,8 +34,8 @@ bool ValidBroker(std::string_view broker) {
 // As the functions look for it in a user's list of brokers.
 std::string Lines(const BrokerName& broker) { return '\n' + broker + '\n'; }
 
-std::string SessionsKey(const BrokerName& broker) {
-  return keys::Join(keys::kSessions, keys::BrokerId(broker));
+std::string SessionsKey(uint32_t partition, const BrokerName& broker) {
+  return keys::Join(keys::kSessions, keys::BrokerTail(partition, broker));
 }
 
 std::string MarkRecord(const std::string& chat, const std::string& uid, MsgId id) {
@@ -57,6 +57,9 @@ struct Encoder::Visitor {
   std::string TailOf(std::string_view id) const { return keys::Tail(id, encoder.partitions_); }
   std::string PartOf(std::string_view id) const {
     return keys::PartitionTail(PartitionOf(id, encoder.partitions_));
+  }
+  std::string Sessions(const std::string& uid, const BrokerName& broker) const {
+    return SessionsKey(PartitionOf(uid, encoder.partitions_), broker);
   }
   void Parts(const EntryTemplate& parts) {
     for (const std::string& part : parts) c.Arg(part);
@@ -228,7 +231,7 @@ struct Encoder::Visitor {
         .Arg(login.device)
         .Arg(login.session)
         .Arg(login.broker)
-        .Arg(SessionsKey(login.broker))
+        .Arg(Sessions(login.uid, login.broker))
         .Arg(login.name)
         .Arg(login.email);
     return std::nullopt;
@@ -246,7 +249,7 @@ struct Encoder::Visitor {
         .Arg(logout.device)
         .Arg(logout.session)
         .Arg(logout.broker)
-        .Arg(SessionsKey(logout.broker));
+        .Arg(Sessions(logout.uid, logout.broker));
     return std::nullopt;
   }
 
@@ -256,13 +259,13 @@ struct Encoder::Visitor {
                keys::Join(keys::kUser, TailOf(tail.uid)))
         .Arg(tail.uid)
         .Arg(tail.broker)
-        .Arg(SessionsKey(tail.broker))
+        .Arg(Sessions(tail.uid, tail.broker))
         .Arg(uint64_t{tail.count});
     return std::nullopt;
   }
 
   std::optional<Reply> operator()(const ListSessions& list) {
-    c.Function("nj_sessions", SessionsKey(list.broker))
+    c.Function("nj_sessions", SessionsKey(list.partition, list.broker))
         .Arg(list.after)
         .Arg(uint64_t{std::max(list.limit, 1u)});
     return std::nullopt;
@@ -324,9 +327,8 @@ struct Encoder::Visitor {
   }
 
   std::optional<Reply> operator()(const Heads& heads) {
-    c.Function("nj_heads", heads.sessions.empty()
-                               ? std::string(keys::kHub)
-                               : keys::Join(keys::kUser, TailOf(heads.sessions.front().uid)));
+    if (heads.sessions.empty()) return HeadsReply{};
+    c.Function("nj_heads", keys::Join(keys::kUser, TailOf(heads.sessions.front().uid)));
     for (const Heads::Of& of : heads.sessions) {
       c.Arg(TailOf(of.uid))
           .Arg("r:" + of.device)
@@ -364,7 +366,16 @@ struct Encoder::Visitor {
   }
   std::optional<Reply> operator()(const Gone& gone) {
     if (!ValidBroker(gone.broker)) return Malformed("gone");
-    c.Function("nj_gone", keys::kBrokers).Arg(gone.broker).Arg(SessionsKey(gone.broker));
+    c.Function("nj_gone", keys::kBrokers).Arg(gone.broker).Arg(gone.clean ? "1" : "0");
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const Fence& fence) {
+    if (fence.partitions.empty()) return Done{};
+    if (!ValidBroker(fence.broker)) return Malformed("fence");
+    c.Function("nj_fence",
+               keys::Join(keys::kFenced, keys::PartitionTail(fence.partitions.front())))
+        .Arg(fence.broker);
+    for (const uint32_t p : fence.partitions) c.Arg(keys::PartitionTail(p));
     return std::nullopt;
   }
 
@@ -380,7 +391,7 @@ struct Encoder::Visitor {
         .Arg(set.uid)
         .Arg(set.online ? "1" : "0")
         .Arg(set.broker)
-        .Arg(SessionsKey(set.broker));
+        .Arg(Sessions(set.uid, set.broker));
     return std::nullopt;
   }
 
@@ -409,9 +420,11 @@ struct Encoder::Visitor {
     c.Function("nj_lease", PartKey(lease.partitions.front()))
         .Arg(keys::RoleName(lease.role))
         .Arg(lease.owner)
-        .Arg(lease.ttl_ms)
-        .Arg(encoder.epoch_);
-    for (const uint32_t p : lease.partitions) c.Arg(keys::PartitionTail(p));
+        .Arg(lease.ttl_ms);
+    for (const uint32_t p : lease.partitions) {
+      c.Arg(keys::PartitionTail(p));
+      c.Arg(p < encoder.epochs_.size() ? encoder.epochs_[p] : 0);
+    }
     return std::nullopt;
   }
   std::optional<Reply> operator()(const ReadLog& read) {
@@ -450,7 +463,7 @@ struct Encoder::Visitor {
   }
 
   std::optional<Reply> operator()(const Info&) {
-    c.Function("nj_info", keys::kHub);
+    c.Function("nj_info", keys::Join(keys::kHub, keys::PartitionTail(0)));
     return std::nullopt;
   }
 };
@@ -467,7 +480,7 @@ std::string_view FunctionOf(const Call& call) {
       "nj_send",     "nj_append",  "nj_create",  "nj_update",   "nj_chat",        "nj_receipts",
       "nj_user_chats", "nj_login", "nj_logout",  "nj_tail",     "nj_sessions",    "nj_inbox",
       "nj_ack",      "nj_mark",    "nj_tell_mark", "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_watch",
-      "nj_beat",     "nj_gone",    "nj_push",
+      "nj_beat",     "nj_fence",   "nj_gone",    "nj_push",
       "nj_push",     "nj_lease",   "nj_read_log", "nj_trim_log", "nj_dead_letter", "nj_info"};
   static_assert(std::size(kNames) == std::variant_size_v<Call>);
   return kNames[call.index()];

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/hub/hub.h"
 #include "common/hub/redis/command.h"
@@ -14,12 +16,12 @@ namespace nightjar::hub {
 // Threads: one owner.
 class Encoder {
  public:
-  // `epoch`: of the hub that greeted the connection. `ids_from_ms`: what was received before counts as
-  // received then.
-  Encoder(uint32_t partitions, uint64_t epoch, uint64_t journal_max, uint64_t tasks_max,
+  // `epochs`: of each of the hub's partitions, as the connection was greeted with; 0 of those that
+  // are not there. `ids_from_ms`: what was received before counts as received then.
+  Encoder(std::vector<uint64_t> epochs, uint64_t journal_max, uint64_t tasks_max,
           int64_t ids_from_ms = 0)
-      : partitions_(partitions),
-        epoch_(epoch),
+      : partitions_(static_cast<uint32_t>(epochs.size())),
+        epochs_(std::move(epochs)),
         journal_max_(journal_max),
         tasks_max_(tasks_max),
         ids_from_ms_(ids_from_ms) {}
@@ -31,7 +33,8 @@ class Encoder {
  private:
   struct Visitor;
   const uint32_t partitions_;
-  const uint64_t epoch_, journal_max_, tasks_max_;
+  const std::vector<uint64_t> epochs_;
+  const uint64_t journal_max_, tasks_max_;
   const int64_t ids_from_ms_;
   CommandWriter command_;
 };

@@ -49,6 +49,8 @@ std::string_view Name(Verdict verdict) {
 }
 
 constexpr int64_t kSettleMs = 100;
+constexpr uint64_t kPartitionsMost = 16384;  // more cannot be told apart by a Cluster either
+constexpr size_t kSetUpAtOnce = 256;         // a few ms of the server
 
 // Integers, or strings of digits, of an array reply.
 bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
@@ -69,11 +71,15 @@ bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
 
 }  // namespace
 
-Greeting::Greeting(const RedisOptions& options, LastLink last, std::string address)
+Greeting::Greeting(const RedisOptions& options, LastLink last, std::string address,
+                   const std::vector<uint32_t>& served)
     : options_(options),
       library_(options.library.empty() ? LibraryText() : options.library),
       last_(std::move(last)),
-      address_(std::move(address)) {
+      address_(std::move(address)),
+      all_(served.empty()) {
+  if (all_) to_set_up_.push_back({0});  // says how many there are
+  for (const uint32_t partition : served) to_set_up_.push_back({partition});
   Skip();
 }
 
@@ -125,14 +131,7 @@ std::string Greeting::Next() const {
       c.Arg("FUNCTION").Arg("LOAD").Arg("REPLACE").Arg(library_);
       break;
     case Step::kSetup:
-      c.Function("nj_setup", keys::kHub)
-          .Arg(kLayoutVersion)
-          .Arg(uint64_t{options_.partitions})
-          .Arg(last_.epoch);
-      if (replicated()) {
-        c.Arg(Name(Judge(last_.master, history_, address_, file_complete_)));
-        c.Arg(history_.id).Arg(address_);
-      }
+      AddSetup(c);
       break;
     case Step::kReplicated:
       c.Arg("WAIT").Arg(uint64_t{in_step_}).Arg(options_.wait_ms);
@@ -143,6 +142,19 @@ std::string Greeting::Next() const {
   std::string out;
   c.AppendTo(out);
   return out;
+}
+
+void Greeting::AddSetup(CommandWriter& c) const {
+  const std::vector<uint32_t>& some = to_set_up_.front();
+  const uint32_t known = result_.info.partitions;
+  c.Function("nj_setup", keys::Join(keys::kHub, keys::PartitionTail(some.front())))
+      .Arg(kLayoutVersion)
+      .Arg(uint64_t{known > 0 ? known : options_.partitions})
+      .Arg(last_.epoch)
+      .Arg(replicated() ? Name(Judge(last_.master, history_, address_, file_complete_)) : "")
+      .Arg(history_.id)
+      .Arg(address_);
+  for (const uint32_t partition : some) c.Arg(keys::PartitionTail(partition));
 }
 
 Status Greeting::Take(const redisReply& reply) {
@@ -212,15 +224,16 @@ Status Greeting::TakeServer(const redisReply& reply) {
             "Redis " + std::string(version) + " is too old: 7.0 or newer is needed (functions)"};
   }
   const std::string_view info = Text(reply);
-  // Of a failover that is under way or that was just made: whoever said this is the master is behind.
+  // Of a failover that is under way or that was just made: whoever said this is the master is
+  // behind.
   if (InfoField(info, "role") == "slave") {
     return {Code::kUnavailable, "Redis at " + address_ + " is a replica"};
   }
   result_.server_version = version;
   link_.run_id = InfoField(info, "run_id");
   history_ = {std::string(InfoField(info, "master_replid")),
-              std::string(InfoField(info, "master_replid2")), InfoNumber(info, "second_repl_offset"),
-              InfoNumber(info, "master_repl_offset")};
+              std::string(InfoField(info, "master_replid2")),
+              InfoNumber(info, "second_repl_offset"), InfoNumber(info, "master_repl_offset")};
   connected_ = InfoNumber(info, "connected_slaves");
   step_ = Step::kKillLast;
   Skip();
@@ -272,10 +285,10 @@ Status Greeting::TakeReplicas(const redisReply& reply) {
   link_.master = {address_, history_.id, role->offset, role->offset};
   step_ = Step::kVersion;
   if (in_step_ >= options_.replicas_min && in_step_ > 0) return {};
-  return {Code::kUnavailable,
-          "Redis at " + address_ + " has " + std::to_string(in_step_) + " replicas in step, and " +
-              std::to_string(std::max<uint32_t>(options_.replicas_min, 1)) +
-              " must have what is accepted"};
+  return {Code::kUnavailable, "Redis at " + address_ + " has " + std::to_string(in_step_) +
+                                  " replicas in step, and " +
+                                  std::to_string(std::max<uint32_t>(options_.replicas_min, 1)) +
+                                  " must have what is accepted"};
 }
 
 // What the setup wrote decides by which numbers everybody goes on: replicas have it before anybody
@@ -312,22 +325,48 @@ Status Greeting::TakeVersion(const redisReply& reply) {
 }
 
 Status Greeting::TakeSetup(const redisReply& reply) {
-  uint64_t numbers[4];
-  if (!Numbers(reply, 4, numbers)) return Unexpected("nj_setup", reply);
-  result_.info = {numbers[0], static_cast<uint32_t>(numbers[1]), numbers[2]};
-  if (result_.info.layout != kLayoutVersion) {
-    return {Code::kFailedPrecondition, "this hub has layout " +
-                                           std::to_string(result_.info.layout) + ", this program " +
-                                           std::to_string(kLayoutVersion)};
+  const std::vector<uint32_t> some = std::move(to_set_up_.front());
+  to_set_up_.pop_front();
+  std::vector<uint64_t> numbers(3 + some.size());
+  if (!Numbers(reply, numbers.size(), numbers.data())) return Unexpected("nj_setup", reply);
+  if (numbers[0] != kLayoutVersion) {
+    return {Code::kFailedPrecondition, "this hub has layout " + std::to_string(numbers[0]) +
+                                           ", this program " + std::to_string(kLayoutVersion)};
   }
-  if (result_.info.partitions == 0 || result_.info.epoch == 0) {
-    return {Code::kInternal, "the key `hub` is damaged: no partitions or no epoch"};
+  const bool first = epochs_.empty();
+  if (first) {
+    if (numbers[1] == 0 || numbers[1] > kPartitionsMost) {
+      return {Code::kInternal, "the key `hub:{" + std::to_string(some.front()) +
+                                   "}` is damaged: it says " + std::to_string(numbers[1]) +
+                                   " partitions"};
+    }
+    epochs_.resize(numbers[1]);
+    result_.info = {numbers[0], static_cast<uint32_t>(numbers[1]), numbers[3]};
   }
-  link_.epoch = result_.info.epoch;
-  ids_from_ms_ = static_cast<int64_t>(numbers[3]);
+  if (numbers[1] != epochs_.size()) {
+    return {Code::kInternal, "the keys `hub:{…}` do not agree on how many partitions there are"};
+  }
+  for (size_t i = 0; i < some.size(); ++i) {
+    if (some[i] >= epochs_.size() || numbers[3 + i] == 0) {
+      return {Code::kInternal,
+              "the key `hub:{" + std::to_string(some[i]) + "}` is damaged: no epoch"};
+    }
+    epochs_[some[i]] = numbers[3 + i];
+    link_.epoch = std::max(link_.epoch, numbers[3 + i]);
+  }
+  ids_from_ms_ = std::max(ids_from_ms_, static_cast<int64_t>(numbers[2]));
+  if (first && all_) SetUpTheRest();
+  if (!to_set_up_.empty()) return {};
   step_ = Step::kReplicated;
   Skip();
   return {};
+}
+
+void Greeting::SetUpTheRest() {
+  for (uint32_t p = 1; p < epochs_.size(); ++p) {
+    if (p == 1 || to_set_up_.back().size() == kSetUpAtOnce) to_set_up_.emplace_back();
+    to_set_up_.back().push_back(p);
+  }
 }
 
 }  // namespace nightjar::hub

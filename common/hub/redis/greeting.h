@@ -10,9 +10,12 @@
 
 #include <hiredis/hiredis.h>
 
+#include <deque>
 #include <string>
+#include <vector>
 
 #include "common/base/result.h"
+#include "common/hub/redis/command.h"
 #include "common/hub/redis/library.h"
 #include "common/hub/redis/opening.h"
 #include "common/hub/redis/options.h"
@@ -25,14 +28,16 @@ namespace nightjar::hub {
 struct LastLink {
   std::string run_id;      // of the server; another after every restart
   uint64_t client_id = 0;  // the connection's, as that server numbers them; 0: not known
-  uint64_t epoch = 0;      // of the hub; 0: not known
+  uint64_t epoch = 0;      // the highest of its partitions; 0: not known
   LastMaster master;       // with durability kReplica only
 };
 
 class Greeting final : public Opening {
  public:
-  // `address`: where this server was found. `options` must outlive this.
-  Greeting(const RedisOptions& options, LastLink last, std::string address);
+  // `address`: where this server was found. `served`: the partitions to be had there; empty: all,
+  // as many as the hub says. `options` must outlive this.
+  Greeting(const RedisOptions& options, LastLink last, std::string address,
+           const std::vector<uint32_t>& served = {});
 
   bool done() const override { return step_ == Step::kDone; }
   std::string Next() const override;
@@ -40,6 +45,8 @@ class Greeting final : public Opening {
   Status Take(const redisReply& reply) override;
 
   const ProbeResult& result() const { return result_; }
+  // Of each partition; 0 of those that are not served there. REQUIRES: done().
+  const std::vector<uint64_t>& epochs() const { return epochs_; }
   // How many replicas are in step; kReplica only. REQUIRES: done().
   uint32_t in_step() const { return in_step_; }
   // No message id from here on has an earlier time (ms): see nj_setup. REQUIRES: done().
@@ -72,7 +79,9 @@ class Greeting final : public Opening {
   void WarnOfLast(const redisReply& reply);
   void TakeConfig(const redisReply& reply);
   Status TakeVersion(const redisReply& reply);
+  void AddSetup(CommandWriter& c) const;
   Status TakeSetup(const redisReply& reply);
+  void SetUpTheRest();
 
   const RedisOptions& options_;
   const std::string library_;
@@ -84,6 +93,9 @@ class Greeting final : public Opening {
   uint32_t in_step_ = 0;
   bool file_complete_ = false;  // what the server answers is in its file first
   int64_t ids_from_ms_ = 0;
+  bool all_;                                     // partitions are served here
+  std::deque<std::vector<uint32_t>> to_set_up_;  // a call each
+  std::vector<uint64_t> epochs_;
   Step step_ = Step::kAuth;
   ProbeResult result_;
 };

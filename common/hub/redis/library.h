@@ -8,11 +8,10 @@
 namespace nightjar::hub {
 
 // What keys and fields look like. Another number: another hub, which this program must not touch.
-inline constexpr uint64_t kLayoutVersion = 1;
+inline constexpr uint64_t kLayoutVersion = 2;
 // Raise it with every change to common/hub/functions/ that leaves a build. The newest one wins on a hub
-// that several versions use: functions must keep serving the arguments of older callers. (3 does not: a
-// broker that does not beat is let do nothing, so those before it are stopped first.)
-inline constexpr uint64_t kLibraryVersion = 3;
+// that several versions use: functions must keep serving the arguments of older callers of the layout.
+inline constexpr uint64_t kLibraryVersion = 4;
 
 struct LibraryPart {
   const char* name;

@@ -62,38 +62,41 @@ std::optional<Relayed> DecodeRelayed(std::string_view bytes) {
 
 // ---- the opening ------------------------------------------------------------------------------
 
-Subscription::Subscription(const RedisOptions& options, const std::string& channel)
+Subscription::Subscription(const RedisOptions& options, const std::vector<std::string>& channels)
     : options_(options),
-      channel_(channel),
+      channels_(channels),
       step_(options.password.empty() ? Step::kSubscribe : Step::kAuth) {}
 
 std::string Subscription::Next() const {
+  std::string out;
   CommandWriter c;
   if (step_ == Step::kAuth) {
     c.Arg("AUTH");
     if (!options_.user.empty()) c.Arg(options_.user);
     c.Arg(options_.password);
-  } else {
-    c.Arg("SUBSCRIBE").Arg(channel_);
+    c.AppendTo(out);
+  } else if (!std::exchange(asked_, true)) {
+    // One by one: channels of several slots cannot go into one command of a Cluster.
+    for (const std::string& channel : channels_)
+      c.Clear().Arg("SSUBSCRIBE").Arg(channel).AppendTo(out);
   }
-  std::string out;
-  c.AppendTo(out);
   return out;
 }
 
 Status Subscription::Take(const redisReply& reply) {
   if (IsError(reply)) {
-    return {Code::kUnavailable,
-            "Redis does not let " + channel_ + " be listened to: " + std::string(Text(reply))};
+    return {Code::kUnavailable, "Redis does not let " + channels_[confirmed_] +
+                                    " be listened to: " + std::string(Text(reply))};
   }
   if (step_ == Step::kAuth) {
     step_ = Step::kSubscribe;
     return {};
   }
-  if (!IsPush(reply, "subscribe", 3)) {
-    return {Code::kInternal, "SUBSCRIBE: a reply of the wrong shape"};
+  if (IsPush(reply, "smessage", 3)) return {};
+  if (!IsPush(reply, "ssubscribe", 3)) {
+    return {Code::kInternal, "SSUBSCRIBE: a reply of the wrong shape"};
   }
-  step_ = Step::kDone;
+  if (++confirmed_ == channels_.size()) step_ = Step::kDone;
   return {};
 }
 
@@ -102,18 +105,22 @@ Status Subscription::Take(const redisReply& reply) {
 RelayLink::RelayLink(const RedisOptions& options, RelayHooks hooks, uint64_t seed)
     : options_(options),
       hooks_(std::move(hooks)),
-      channel_(keys::Join(keys::kRelay, hooks_.broker_id)),
       on_(!hooks_.broker_id.empty()),
+      backoff_(options.backoff_first_ms, options.backoff_cap_ms, seed) {}
 
-      backoff_(options.backoff_first_ms, options.backoff_cap_ms, seed) {
-  if (options.sentinels.empty()) at_ = AddressOf(options);
-}
-
-void RelayLink::Follow(const RedisAddress& at, const std::string& run_id, int64_t now_ms) {
-  const bool same = at_ == at && (run_id_.empty() || run_id_ == run_id);
+void RelayLink::Follow(const RedisAddress& at, const std::string& run_id,
+                       const std::vector<uint32_t>& partitions, int64_t now_ms) {
+  if (!on_) return;
+  std::vector<std::string> channels;
+  for (const uint32_t p : partitions) {
+    channels.push_back(keys::Join(keys::kRelay, keys::BrokerTail(p, hooks_.broker_id)));
+  }
+  const bool same = at_ == at && run_id_ == run_id && channels_ == channels;
   at_ = at;
   run_id_ = run_id;
-  if (!same && link_.state() != Link::State::kClosed) Break("calls go to another Redis now", now_ms);
+  channels_ = std::move(channels);
+  if (!same && link_.state() != Link::State::kClosed)
+    Break("calls go to another Redis now", now_ms);
   // At once: marks that are relayed before it listens are not told again.
   if (link_.state() == Link::State::kClosed) next_open_ = now_ms;
 }
@@ -122,7 +129,7 @@ void RelayLink::Work(int64_t now_ms) {
   if (!on_ || !at_) return;
   if (link_.state() == Link::State::kClosed) {
     if (now_ms < next_open_) return;
-    opening_.emplace(options_, channel_);
+    opening_.emplace(options_, channels_);
     if (const Status status = link_.Open(now_ms, *at_, options_.connect_timeout_ms, *opening_);
         !status.ok()) {
       Break(status.message(), now_ms);
@@ -192,8 +199,10 @@ void RelayLink::Stop() {
 bool RelayLink::OnReply(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) return false;
   asked_ = 0;
-  if (IsPush(reply, "message", 3)) {
+  if (IsPush(reply, "smessage", 3)) {
     OnMessage(Text(*reply.element[2]));
+  } else if (IsPush(reply, "sunsubscribe", 3)) {
+    return false;  // the channel's slot is served elsewhere now
   } else if (!IsPush(reply, "pong", 2)) {
     OnMessage("?");  // nothing that is sent to a subscriber like this one
   }

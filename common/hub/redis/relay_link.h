@@ -1,5 +1,6 @@
-// The connection that listens to a broker's relay: subscribed to relay:<broker id>, connected anew
-// whenever it ends. It carries no calls, since Redis lets a subscribed connection say nothing else.
+// The connection that listens to a broker's relay at one server: subscribed to relay:{p}:<broker
+// id> of every partition there, connected anew whenever it ends. It carries no calls, since Redis
+// lets a subscribed connection say nothing else.
 //
 // Threads: the hub's, which polls fd() for events(); counts() from any.
 #pragma once
@@ -7,7 +8,9 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/backoff.h"
 #include "common/hub/redis/link.h"
@@ -20,10 +23,11 @@ namespace nightjar::hub {
 // A message of the relay (v1::Relayed); nothing if it cannot be read. REQUIRES: not empty.
 std::optional<Relayed> DecodeRelayed(std::string_view message);
 
-// AUTH, then SUBSCRIBE.
+// AUTH, then SSUBSCRIBE to all channels. What is published before the last of them is confirmed is
+// lost.
 class Subscription final : public Opening {
  public:
-  Subscription(const RedisOptions& options, const std::string& channel);
+  Subscription(const RedisOptions& options, const std::vector<std::string>& channels);
   bool done() const override { return step_ == Step::kDone; }
   std::string Next() const override;
   Status Take(const redisReply& reply) override;
@@ -31,7 +35,9 @@ class Subscription final : public Opening {
  private:
   enum class Step { kAuth, kSubscribe, kDone };
   const RedisOptions& options_;
-  const std::string& channel_;
+  const std::vector<std::string>& channels_;
+  size_t confirmed_ = 0;
+  mutable bool asked_ = false;
   Step step_;
 };
 
@@ -40,10 +46,11 @@ class RelayLink {
   // Without hooks.broker_id it never connects.
   RelayLink(const RedisOptions& options, RelayHooks hooks, uint64_t seed);
 
-  // Where the calls' connection came up, and in which life of that server: what is published where
-  // calls do not go (by a master that is none any more) is not to be listened to. Without Sentinels it
-  // connects by itself; with them, here for the first time.
-  void Follow(const RedisAddress& at, const std::string& run_id, int64_t now_ms);
+  // Where the calls' connection came up, in which life of that server, and which partitions are
+  // there: what is published where calls do not go (by a master that is none any more) is not to be
+  // listened to. Here it connects for the first time.
+  void Follow(const RedisAddress& at, const std::string& run_id,
+              const std::vector<uint32_t>& partitions, int64_t now_ms);
 
   int fd() const { return link_.fd(); }
   short events() const { return link_.events(); }
@@ -70,7 +77,7 @@ class RelayLink {
 
   const RedisOptions& options_;
   const RelayHooks hooks_;
-  const std::string channel_;
+  std::vector<std::string> channels_;
   bool on_;
   std::optional<RedisAddress> at_;
   std::string run_id_;  // of the server there, as the calls' connection found it

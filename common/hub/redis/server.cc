@@ -1,6 +1,7 @@
 #include "common/hub/redis/server.h"
 
 #include <algorithm>
+#include <numeric>
 #include <limits>
 
 #include "common/hub/redis/decode.h"
@@ -169,12 +170,14 @@ void Server::LinkUp() {
   const ProbeResult& greeted = greeting_->result();
   last_ = greeting_->link();
   backoff_.Reset();
-  encoder_.emplace(greeted.info.partitions, greeted.info.epoch, options_.journal_max,
-                   options_.tasks_max, greeting_->ids_from_ms());
+  encoder_.emplace(greeting_->epochs(), options_.journal_max, options_.tasks_max,
+                   greeting_->ids_from_ms());
   if (options_.durability == Durability::kReplica) {
     replicas_.emplace(options_, greeting_->in_step(), last_.master.asked);
   }
-  relay_.Follow(master_, last_.run_id, now_);
+  std::vector<uint32_t> partitions(greeted.info.partitions);
+  std::iota(partitions.begin(), partitions.end(), 0U);
+  relay_.Follow(master_, last_.run_id, partitions, now_);
   traffic_.connects.fetch_add(1, std::memory_order_relaxed);
   owner_.OnUp(greeted);
 }

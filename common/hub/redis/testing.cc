@@ -129,8 +129,11 @@ std::string TestRedis::Command(const std::vector<std::string>& args) const {
 void TestRedis::FlushAll(uint32_t partitions, int64_t clock) const {
   Command({"FLUSHALL"});
   SetClock(clock);
-  Command({"FCALL", "nj_setup", "1", std::string(keys::kHub), std::to_string(kLayoutVersion),
-           std::to_string(partitions), "0"});
+  std::vector<std::string> setup = {"FCALL", "nj_setup", "1", keys::Join(keys::kHub, "0}"),
+                                    std::to_string(kLayoutVersion), std::to_string(partitions),
+                                    "0", "", "", ""};
+  for (uint32_t p = 0; p < partitions; ++p) setup.push_back(keys::PartitionTail(p));
+  Command(setup);
 }
 
 void TestRedis::SetClock(int64_t unix_ms) const {

@@ -49,16 +49,11 @@ TEST_P(BrokerTest, WhoIsNotAmongTheLivingIsTurnedAway) {
   const std::string before = DumpAll();
   EXPECT_EQ(Beat("b9#1", true), (BeatReply{Lived::kCleared, Epoch(), 0, {}, {}}));
   EXPECT_EQ(Beat("b1#2", true).outcome, Lived::kCleared) << "another incarnation";
-  LoginReply refused;
-  refused.cleared = true;
-  EXPECT_EQ(Login("bob", "phone", "b9#1", 1), refused);
-  EXPECT_EQ(Login("carol", "phone", "b2#2", 1), refused);
-  EXPECT_EQ(Do(Tail{"bob", "b9#1", 2}), Reply{Done{}});
   EXPECT_EQ(DumpAll(), before);
   EXPECT_TRUE(Told().empty()) << "nobody was kicked";
 }
 
-TEST_P(BrokerTest, TheDeadAreFencedByWhoMayClear) {
+TEST_P(BrokerTest, TheDeadAreClaimedByWhoMayClear) {
   world().Advance(kTtl);
   EXPECT_TRUE(Beat(kB1, true).clear.empty()) << "silent for a whole ttl, and not longer";
   world().Advance(1);
@@ -67,8 +62,6 @@ TEST_P(BrokerTest, TheDeadAreFencedByWhoMayClear) {
   const int64_t until = kStartMs + 2 * kTtl + 1;
   EXPECT_EQ(Dying(), (std::map<BrokerName, int64_t>{{kB2, until}, {kB3, until}}));
   EXPECT_EQ(Beat(kB2, true), (BeatReply{Lived::kCleared, Epoch(), 0, {}, {}}));
-  EXPECT_TRUE(Login("alice", "phone", kB2).cleared);
-  EXPECT_FALSE(Login("alice", "phone", kB1).cleared);
   EXPECT_TRUE(Beat(kB1, true).clear.empty()) << "claimed already";
 }
 
@@ -102,7 +95,7 @@ TEST_P(BrokerTest, ClaimsRunOutUnlessTheyAreRenewed) {
   EXPECT_EQ(Dying().count("b9#1"), 0u) << "only what is still to be cleared";
   world().Advance(1);
   EXPECT_EQ(Beat("b4#1", true).clear, Names{kB3});
-  Do(Gone{kB2});
+  Do(Gone{kB2, true});
   Renew(kB1, {kB2});
   EXPECT_EQ(Dying(), (std::map<BrokerName, int64_t>{{kB3, world().clock() + kTtl}}));
   world().Advance(5);
@@ -154,7 +147,6 @@ TEST_P(BrokerTest, TheSuccessorOfOneThatNobodyHearsReplacesIt) {
   EXPECT_EQ(Dying(), (std::map<BrokerName, int64_t>{{kB1, kStartMs + kTtl}}));
   EXPECT_EQ(First("b1#2"), (BeatReply{Lived::kAlive, Epoch(), 4, {"b1#2", kB2, kB3}, {kB1}}));
   EXPECT_EQ(Beat(kB1).outcome, Lived::kCleared);
-  EXPECT_TRUE(Login("alice", "phone", kB1).cleared);
   world().Listen("b2", 0);  // whoever listens: the caller may not yet
   EXPECT_EQ(First("b2#2").outcome, Lived::kAlive);
 }
@@ -178,7 +170,7 @@ TEST_P(BrokerTest, ANameThatIsBeingClearedIsNotTakenInAgain) {
   First("b1#2");
   EXPECT_EQ(First(kB1), (BeatReply{Lived::kCleared, Epoch(), 0, {}, {}}));
   EXPECT_EQ(Living().count("b1#2"), 1u);
-  Do(Gone{kB1});
+  Do(Gone{kB1, true});
   EXPECT_EQ(First(kB1).outcome, Lived::kAlive);
   EXPECT_EQ(Living().count("b1#2"), 0u);
 }
@@ -201,14 +193,14 @@ TEST_P(BrokerTest, AnotherEpochTakesInAsIfFirst) {
 
 TEST_P(BrokerTest, WhoLeavesWithSessionsIsLeftToOthers) {
   Login("alice", "phone", kB2);
-  EXPECT_EQ(Do(Gone{kB2}), Reply{Done{}});
+  EXPECT_EQ(Do(Gone{kB2, false}), Reply{Done{}});
   const std::string before = DumpAll();
-  EXPECT_EQ(Do(Gone{kB2}), Reply{Done{}}) << "repeated by the link";
+  EXPECT_EQ(Do(Gone{kB2, false}), Reply{Done{}}) << "repeated by the link";
   EXPECT_EQ(DumpAll(), before);
   EXPECT_EQ(Dying(), (std::map<BrokerName, int64_t>{{kB2, 0}}));
   EXPECT_TRUE(Beat(kB1).clear.empty());
   EXPECT_EQ(Beat(kB1, true), (BeatReply{Lived::kAlive, Epoch(), 4, {kB1, kB3}, {kB2}}));
-  Do(Gone{kB2});  // cleared; whatever is recorded then
+  Do(Gone{kB2, true});  // cleared; whatever is recorded then
   EXPECT_TRUE(Dying().empty());
   EXPECT_EQ(Beat(kB1).version, 4u) << "the list is as it was";
 }
@@ -218,12 +210,12 @@ TEST_P(BrokerTest, WhoLeavesWithNothingIsGone) {
   Do(Tail{"alice", kB2, 1});
   Logout("alice", "phone", kB2);
   Do(Tail{"alice", kB2, 0});
-  Do(Gone{kB2});
+  Do(Gone{kB2, true});
   EXPECT_TRUE(Dying().empty());
   EXPECT_EQ(Beat(kB1).brokers, (Names{kB1, kB3}));
   const std::string before = DumpAll();
-  Do(Gone{kB2});
-  Do(Gone{"nobody#1"});
+  Do(Gone{kB2, true});
+  Do(Gone{"nobody#1", true});
   EXPECT_EQ(DumpAll(), before);
   EXPECT_EQ(Beat(kB2).outcome, Lived::kCleared);
 }
@@ -245,7 +237,8 @@ TEST_P(BrokerTest, TheDeadOnesSessionsAreEndedByTheLiving) {
   Beat(kB3);
   Beat(kB1);
   EXPECT_EQ(Beat(kB1, true).clear, Names{kB2});
-  for (const auto& s : Ask<ListSessionsReply>(ListSessions{kB2, "", 100}).sessions) {
+  EXPECT_EQ(Do(Fence{kB2, AllPartitions()}), Reply{Done{}});
+  for (const auto& s : SessionsOf(kB2)) {
     if (s.device.empty()) {
       Do(Tail{s.uid, s.broker, 0});
       continue;
@@ -253,13 +246,42 @@ TEST_P(BrokerTest, TheDeadOnesSessionsAreEndedByTheLiving) {
     const auto out = Logout(s.uid, s.device, s.broker, s.session);
     if (out.online && out.routes == 0) Do(SetPresence{s.uid, false, s.broker, world().clock()});
   }
-  Do(Gone{kB2});
-  EXPECT_TRUE(Ask<ListSessionsReply>(ListSessions{kB2, "", 100}).sessions.empty());
+  Do(Gone{kB2, true});
+  EXPECT_TRUE(SessionsOf(kB2).empty());
   EXPECT_EQ(Told(), (Relays{{"b3", {PresenceState{"alice", false, world().clock()}}}}));
   EXPECT_TRUE(IsDue("alice"));
   EXPECT_EQ(HiddenUser("bob").devices.at("phone").route, "5 b3#1");
   EXPECT_TRUE(HiddenUser("carol").tails.empty());
   EXPECT_TRUE(First("b2#2").clear.empty());
+}
+
+TEST_P(BrokerTest, WhoIsFencedWritesNothing) {
+  Login("alice", "phone", kB2, 1);
+  EXPECT_EQ(Do(Fence{kB2, {P("alice")}}), Reply{Done{}});
+  const std::string before = DumpAll();
+  EXPECT_TRUE(Login("alice", "laptop", kB2, 2).cleared);
+  Do(Tail{"alice", kB2, 1});
+  EXPECT_EQ(DumpAll(), before);
+  EXPECT_FALSE(Login("alice", "laptop", "b2#2", 1).cleared) << "its next life";
+  EXPECT_TRUE(Logout("alice", "phone", kB2, 1).removed) << "what ends something works";
+  for (const char* uid : {"bob", "carol", "dave", "eve"}) {
+    EXPECT_EQ(Login(uid, "phone", kB2, 3).cleared, P(uid) == P("alice")) << uid;
+  }
+}
+
+TEST_P(BrokerTest, FencesAreForgottenAfterADay) {
+  const auto fenced = [&] { return world().ReadHidden().partitions.at(P("alice")).fenced; };
+  const int64_t start = world().clock();
+  Do(Fence{kB2, {P("alice")}});
+  world().Advance(kFencedMs);
+  Do(Fence{kB2, {P("alice")}});
+  Do(Fence{kB3, {P("alice")}});
+  EXPECT_EQ(fenced(), (std::map<BrokerName, int64_t>{{kB2, start}, {kB3, start + kFencedMs}}))
+      << "a repeat does not begin it anew";
+  world().Advance(1);
+  Do(Fence{kB1, {P("alice")}});
+  EXPECT_EQ(fenced().size(), 2u);
+  EXPECT_FALSE(Login("alice", "phone", kB2, 1).cleared);
 }
 
 }  // namespace nightjar::hub::contract

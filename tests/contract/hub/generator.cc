@@ -143,7 +143,10 @@ Call Generator::MakeBeat(const fake::HubState& state) {
   if (Chance(10)) {
     auto dying = state.dying.begin();
     if (!state.dying.empty()) std::advance(dying, Below(static_cast<uint32_t>(state.dying.size())));
-    return Gone{!state.dying.empty() && Chance(60) ? dying->first : Pick(names_.brokers)};
+    const BrokerName& broker =
+        !state.dying.empty() && Chance(60) ? dying->first : Pick(names_.brokers);
+    if (Chance(30)) return Fence{broker, SomePartitions()};
+    return Gone{broker, Chance(60)};
   }
   Beat beat;
   beat.broker = Chance(50) ? Broker(state) : Pick(names_.brokers);
@@ -380,7 +383,8 @@ Call Generator::MakeRead(const fake::HubState& state) {
     case 2:
       return UserChats{Uid()};
     case 3:
-      return ListSessions{Pick(names_.brokers), Chance(50) ? "" : Uid() + ":", Below(4)};
+      return ListSessions{Pick(names_.brokers), Partition(), Chance(50) ? "" : Uid() + ":",
+                          Below(4)};
     case 4: {
       const auto user = state.users.find(Uid());
       const uint64_t base = user == state.users.end() ? 0 : user->second.base;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -93,6 +94,25 @@ class HubTest : public testing::TestWithParam<std::string> {
   Relays Told() { return world_->TakeRelayed(); }
   static Relayed Entry(const std::string& entry, std::vector<Delivery> deliveries) {
     return RelayedEntry{entry, std::move(deliveries)};
+  }
+
+  // What is recorded of a broker, of all partitions; by element.
+  std::vector<SessionRecord> SessionsOf(const BrokerName& broker) {
+    std::vector<SessionRecord> all;
+    for (const uint32_t p : AllPartitions()) {
+      for (auto& s : Ask<ListSessionsReply>(ListSessions{broker, p, "", 1000}).sessions) {
+        EXPECT_EQ(P(s.uid), p);
+        all.push_back(std::move(s));
+      }
+    }
+    std::sort(all.begin(), all.end(),
+              [](auto& a, auto& b) { return SessionElement(a) < SessionElement(b); });
+    return all;
+  }
+  std::vector<uint32_t> AllPartitions() const {
+    std::vector<uint32_t> all(names_.partitions);
+    std::iota(all.begin(), all.end(), 0U);
+    return all;
   }
 
   static std::vector<std::string> Numbered(const std::string& prefix, int count) {

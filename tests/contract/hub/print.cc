@@ -49,7 +49,7 @@ std::string Text(const std::vector<bool>& values) {
 std::string Text(const Heads::Of& v) { return fmt::format("{}/{}/{}", v.uid, v.device, v.session); }
 std::string Text(const HeadsReply::Stand& v) {
   constexpr const char* kRoutes[] = {"mine", "none", "other"};
-  return fmt::format("{}:{}", v.head, kRoutes[static_cast<size_t>(v.route)]);
+  return fmt::format("{}/{}:{}", v.epoch, v.head, kRoutes[static_cast<size_t>(v.route)]);
 }
 template <typename T>
 std::string Text(const std::vector<T>& values);
@@ -124,7 +124,8 @@ struct CallPrinter {
     return Fields("Tail", "uid,broker,count", c.uid, c.broker, c.count);
   }
   std::string operator()(const ListSessions& c) const {
-    return Fields("ListSessions", "broker,after,limit", c.broker, c.after, c.limit);
+    return Fields("ListSessions", "broker,partition,after,limit", c.broker, c.partition, c.after,
+                  c.limit);
   }
   std::string operator()(const ReadInbox& c) const {
     return Fields("ReadInbox", "uid,from,count,bytes", c.uid, c.from, c.count, c.bytes);
@@ -159,7 +160,12 @@ struct CallPrinter {
     return Fields("Beat", "broker,first,may_clear,ttl_ms,epoch,known,clearing", c.broker, c.first,
                   c.may_clear, c.ttl_ms, c.epoch, c.known, c.clearing);
   }
-  std::string operator()(const Gone& c) const { return Fields("Gone", "broker", c.broker); }
+  std::string operator()(const Gone& c) const {
+    return Fields("Gone", "broker,clean", c.broker, c.clean);
+  }
+  std::string operator()(const Fence& c) const {
+    return Fields("Fence", "broker,partitions", c.broker, c.partitions);
+  }
   std::string operator()(const PutPush& c) const {
     return Fields("PutPush", "uid,device,registration,journal", c.uid, c.device, c.registration,
                   c.journal);
@@ -234,7 +240,7 @@ struct ReplyPrinter {
     return Fields("MoveMarkReply", "moved,tell", r.moved, r.tell);
   }
   std::string operator()(const HeadsReply& r) const {
-    return Fields("HeadsReply", "epoch,sessions", r.epoch, r.sessions);
+    return Fields("HeadsReply", "sessions", r.sessions);
   }
   std::string operator()(const GetDeviceReply& r) const {
     return Fields("GetDeviceReply", "epoch,head,acked", r.epoch, r.head, r.acked);

@@ -165,8 +165,8 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
     if (step.lose_everything) {
       fake_->LoseEverything();
       real_->LoseEverything();
-      real_->Do(
-          Heads{});  // found out now, not in the middle of other calls, which would be repeated
+      // Found out now, not in the middle of other calls, which would be repeated.
+      real_->Do(GetDevice{"al", "d"});
     }
     if (step.listen) Listen(*step.listen);
   }

@@ -127,7 +127,7 @@ TEST_P(RelayTest, WhatNobodyHearsIsLost) {
   world().Listen("b2", 1);
   EXPECT_TRUE(Told().empty());
   EXPECT_EQ(HeadsOf({{"bob", "phone", 1}}, kB2).sessions,
-            (std::vector<HeadsReply::Stand>{{1, Standing::kMine}}))
+            (std::vector<HeadsReply::Stand>{{Epoch(), 1, Standing::kMine}}))
       << "which is how it is made good";
 }
 

@@ -176,8 +176,8 @@ class Listener {
                 trouble_ = line;
               }}) {
     Wait("the relay to come up", [this] { return up_; });
-    // Its calls have a connection of their own. One that greets a hub for the first time just after a
-    // loss sets it up from the clock, which stands still here.
+    // Its calls have a connection of their own. One that greets a hub for the first time just after
+    // a loss sets it up from the clock, which stands still here.
     CallAndWait(hub_, Info{});
   }
 
@@ -242,9 +242,9 @@ class ServerWorld final : public World {
       listeners.push_back(std::make_unique<Listener>(options_, broker_id));
     }
     // The server is quick to see that a connection is closed, but not at once.
-    const std::string channel = keys::Join(keys::kRelay, broker_id);
+    const std::string channel = Channel(broker_id);
     const std::string expected = fmt::format("{}\n{}", channel, connections);
-    for (int tries = 0; server_.Command({"PUBSUB", "NUMSUB", channel}) != expected; ++tries) {
+    for (int tries = 0; server_.Command({"PUBSUB", "SHARDNUMSUB", channel}) != expected; ++tries) {
       if (tries == 10'000) throw std::runtime_error("not the listeners expected at " + channel);
     }
   }
@@ -255,7 +255,7 @@ class ServerWorld final : public World {
     std::map<std::string, std::vector<Relayed>> relayed;
     for (auto& [id, listeners] : listening_) {
       if (listeners.empty()) continue;
-      server_.Command({"PUBLISH", keys::Join(keys::kRelay, id), mark.SerializeAsString()});
+      server_.Command({"SPUBLISH", Channel(id), mark.SerializeAsString()});
       for (auto& listener : listeners) {
         auto got = listener->TakeUntil(RelayedTask{kMark});
         if (listener == listeners[0] && !got.empty()) relayed[id] = std::move(got);
@@ -270,7 +270,9 @@ class ServerWorld final : public World {
     Greet();
   }
   void RaiseEpoch() override {
-    server_.Command({"HINCRBY", "hub", "epoch", "1"});
+    for (uint32_t p = 0; p < bounds_.partitions; ++p) {
+      server_.Command({"HINCRBY", keys::Join(keys::kHub, keys::PartitionTail(p)), "epoch", "1"});
+    }
     Greet();
   }
   void LoseEverything() override {
@@ -290,7 +292,7 @@ class ServerWorld final : public World {
         hidden.living = Scores(values);
       } else if (key == keys::kDying) {
         hidden.dying = Scores(values);
-      } else if (key == keys::kHub) {
+      } else if (TakePrefix(tail, keys::kHub)) {
         for (size_t i = 0; i + 1 < values.size(); i += 2) {
           if (values[i] == "bv") hidden.living_version = std::stoull(values[i + 1]);
         }
@@ -316,6 +318,10 @@ class ServerWorld final : public World {
   }
 
  private:
+  // That of the last partition, which is subscribed to last.
+  std::string Channel(const std::string& broker_id) const {
+    return keys::Join(keys::kRelay, keys::BrokerTail(bounds_.partitions - 1, broker_id));
+  }
   // Has the connection greeted by the hub as it is now, and not only when it comes upon it in the
   // middle of other calls, which it would then repeat. Nobody holds this lease.
   void Greet() { Do(Lease{Role::kNotify, "greeter", {0}, 0}); }
@@ -344,6 +350,8 @@ class ServerWorld final : public World {
         partition().leases[NameOf(tail)] =
             lease.substr(0, life) + lease.substr(lease.find(' ', life) + 1);
       }
+    } else if (TakePrefix(tail, keys::kFenced)) {
+      partition().fenced = Scores(values);
     } else if (TakePrefix(tail, keys::kDead)) {
       for (const auto& letter : values) {
         const uint64_t reason = Number(letter, 8, 4);

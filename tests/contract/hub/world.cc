@@ -49,6 +49,8 @@ std::string Hidden::Text() const {
       line += fmt::format("\n    tokens {} {}", role, token);
     for (const auto& [role, lease] : partition.leases)
       line += fmt::format("\n    lease {} {}", role, lease);
+    for (const auto& [name, ms] : partition.fenced)
+      line += fmt::format("\n    fenced {} {}", name, ms);
     for (const auto& letter : partition.dead) line += fmt::format("\n    dead {}", letter);
     if (!line.empty()) text += fmt::format("  partition {}:{}\n", p, line);
   }
@@ -69,9 +71,11 @@ std::string Dump(World& world, const Names& names) {
     calls.push_back(GetReceipts{uid, names.chats});
     for (const auto& device : names.devices) calls.push_back(GetDevice{uid, device});
   }
-  for (const auto& broker : names.brokers) calls.push_back(ListSessions{broker, "", 1000});
   std::vector<uint32_t> partitions;
   for (uint32_t p = 0; p < names.partitions; ++p) partitions.push_back(p);
+  for (const auto& broker : names.brokers) {
+    for (const uint32_t p : partitions) calls.push_back(ListSessions{broker, p, "", 1000});
+  }
   calls.push_back(ReadLog{Log::kJournal, partitions, 0, 100'000, 1 << 24});
   calls.push_back(ReadLog{Log::kTasks, partitions, 0, 100'000, 1 << 24});
   std::string text;

@@ -54,6 +54,7 @@ struct Hidden {
     std::map<std::string, uint64_t> tokens;     // role -> newest token
     std::map<std::string, std::string> leases;  // role -> "token expires owner", those that hold
     std::vector<std::string> dead;
+    std::map<BrokerName, int64_t> fenced;  // since when
   };
   std::map<std::string, User> users;
   std::map<std::string, Chat> chats;

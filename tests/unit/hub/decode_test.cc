@@ -55,13 +55,13 @@ TEST(Decode, NamesTheFunctionOfAWrongShape) {
 }
 
 TEST(Decode, RefusesWhatCannotBe) {
-  for (const char* wrong : {
-           "*0\r\n",                                    // no outcome
-           "*1\r\n:17\r\n",                             // an outcome that is none
-           "*1\r\n:0\r\n",                              // accepted without an id
-           "*2\r\n:1\r\n$3\r\nabc\r\n",                 // an id of three bytes
-           "*3\r\n:2\r\n$1\r\nx\r\n:1\r\n",             // a version that is no number
-           ":5\r\n", "$-1\r\n", "*-1\r\n", "*1\r\n:-1\r\n", "*1\r\n*1\r\n:0\r\n"}) {
+  for (const char* wrong :
+       {"*0\r\n",                         // no outcome
+        "*1\r\n:17\r\n",                  // an outcome that is none
+        "*1\r\n:0\r\n",                   // accepted without an id
+        "*2\r\n:1\r\n$3\r\nabc\r\n",      // an id of three bytes
+        "*3\r\n:2\r\n$1\r\nx\r\n:1\r\n",  // a version that is no number
+        ":5\r\n", "$-1\r\n", "*-1\r\n", "*1\r\n:-1\r\n", "*1\r\n*1\r\n:0\r\n"}) {
     EXPECT_TRUE(Internal(Parse(DirectSend(), wrong))) << wrong;
   }
 }
@@ -80,12 +80,12 @@ TEST(Decode, ADeliveryToNobodyIsWrong) {
 }
 
 TEST(Decode, EveryCallTakesAnyShapeWithoutACrash) {
-  const std::vector<Call> calls = {Send{},  Append{},   CreateChat{}, UpdateChat{},  GetChat{},
-                                   GetReceipts{}, UserChats{}, Login{}, Logout{}, Tail{},
-                                   ListSessions{}, ReadInbox{}, Ack{}, MoveMark{}, TellMark{}, Heads{}, GetDevice{},
-                                   SetPresence{}, GetPresence{}, Watch{}, Beat{}, Gone{},
-                                   PutPush{}, PutMute{}, Lease{}, ReadLog{}, TrimLog{},
-                                   PutDeadLetter{}, Info{}};
+  const std::vector<Call> calls = {
+      Send{},        Append{},   CreateChat{}, UpdateChat{}, GetChat{},       GetReceipts{},
+      UserChats{},   Login{},    Logout{},     Tail{},       ListSessions{},  ReadInbox{},
+      Ack{},         MoveMark{}, TellMark{},   Heads{},      GetDevice{},     SetPresence{},
+      GetPresence{}, Watch{},    Beat{},       Fence{},      Gone{},          PutPush{},
+      PutMute{},     Lease{},    ReadLog{},    TrimLog{},    PutDeadLetter{}, Info{}};
   ASSERT_EQ(calls.size(), std::variant_size_v<Call>);
   for (const Call& call : calls) {
     for (const char* shape :
@@ -111,8 +111,8 @@ TEST(Decode, AnEmptyAnswerToALoginIsACleared) {
 }
 
 TEST(Decode, ABeatsBrokersComeSorted) {
-  const BeatReply reply = std::get<BeatReply>(
-      Parse(Beat{}, "*7\r\n:0\r\n$1\r\n9\r\n$1\r\n3\r\n:1\r\n$3\r\nx#1\r\n$3\r\nb#1\r\n$3\r\na#1\r\n"));
+  const BeatReply reply = std::get<BeatReply>(Parse(
+      Beat{}, "*7\r\n:0\r\n$1\r\n9\r\n$1\r\n3\r\n:1\r\n$3\r\nx#1\r\n$3\r\nb#1\r\n$3\r\na#1\r\n"));
   EXPECT_EQ(reply.epoch, 9u);
   EXPECT_EQ(reply.version, 3u);
   EXPECT_EQ(reply.clear, std::vector<BrokerName>{"x#1"});
@@ -125,15 +125,15 @@ TEST(Decode, ABeatsBrokersComeSorted) {
 TEST(Decode, APageOfSessionsKnowsItsNext) {
   ListSessions list;
   list.limit = 1;
-  const ListSessionsReply page = std::get<ListSessionsReply>(
-      Parse(list, "*2\r\n$9\r\nal:p:7:b1\r\n$9\r\nbo:p:8:b1\r\n"));
+  const ListSessionsReply page =
+      std::get<ListSessionsReply>(Parse(list, "*2\r\n$9\r\nal:p:7:b1\r\n$9\r\nbo:p:8:b1\r\n"));
   ASSERT_EQ(page.sessions.size(), 1u);
   EXPECT_EQ(page.sessions[0], (SessionRecord{"al", "p", 7, "b1"}));
   EXPECT_EQ(page.next, SessionElement(page.sessions[0]));
 }
 
 TEST(Encode, MalformedCallsNeverReachRedis) {
-  Encoder encoder(64, 1, 10, 10);
+  Encoder encoder(std::vector<uint64_t>(64, 1), 10, 10);
   std::string out;
   Login login;
   login.uid = "a}b";

@@ -180,20 +180,21 @@ TEST(RedisStart, AnOlderLibraryIsReplacedANewerKept) {
     const std::string reply = redis.Command({"FCALL_RO", "nj_version", "0"});
     return reply.substr(0, reply.rfind('\n'));
   };
-  const std::string ours = "1\n" + std::to_string(kLibraryVersion);
+  const std::string layout = std::to_string(kLayoutVersion) + "\n";
+  const std::string ours = layout + std::to_string(kLibraryVersion);
   redis.Command({"FUNCTION", "LOAD", LibraryText(0)});
-  EXPECT_EQ(version(), "1\n0");
+  EXPECT_EQ(version(), layout + "0");
   ASSERT_TRUE(Probe(redis.options()).ok());
   EXPECT_EQ(version(), ours);
   redis.Command({"FUNCTION", "LOAD", "REPLACE", LibraryText(kLibraryVersion + 1)});
   ASSERT_TRUE(Probe(redis.options()).ok());
-  EXPECT_EQ(version(), "1\n" + std::to_string(kLibraryVersion + 1));
+  EXPECT_EQ(version(), layout + std::to_string(kLibraryVersion + 1));
 }
 
 TEST(RedisStart, AnotherLayoutIsRefused) {
   TestRedis redis;
   ASSERT_TRUE(redis.ok()) << redis.error();
-  redis.Command({"HSET", "hub", "layout", "2", "partitions", "64", "epoch", "1"});
+  redis.Command({"HSET", "hub:{0}", "layout", "1", "partitions", "64", "epoch", "1"});
   const auto probe = Probe(redis.options());
   ASSERT_FALSE(probe.ok());
   EXPECT_EQ(probe.status().code(), Code::kFailedPrecondition);

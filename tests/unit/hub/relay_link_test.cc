@@ -100,7 +100,7 @@ class RelayLinkTest : public testing::Test {
   void SetUp() override { ASSERT_TRUE(redis_.ok()) << redis_.error(); }
   // How many listen.
   std::string Publish(const std::string& message, const std::string& id = "b2") {
-    return redis_.Command({"PUBLISH", keys::Join(keys::kRelay, id), message});
+    return redis_.Command({"SPUBLISH", keys::Join(keys::kRelay, keys::BrokerTail(7, id)), message});
   }
   template <typename T>
   T Ask(Hub& hub, Call call) {
@@ -299,7 +299,7 @@ TEST_F(RelayLinkTest, AnIdIsTakenWhileItsOwnerListens) {
   const Beat first{.broker = "b2#2", .first = true, .clearing = {}};
   EXPECT_EQ(Ask<BeatReply>(next, first).outcome, BeatReply::Outcome::kTaken);
   old.reset();
-  while (redis_.Command({"PUBSUB", "NUMSUB", "relay:b2"}) != "relay:b2\n1") {
+  while (redis_.Command({"PUBSUB", "SHARDNUMSUB", "relay:{63}:b2"}) != "relay:{63}:b2\n1") {
   }
   const BeatReply beaten = Ask<BeatReply>(next, first);
   EXPECT_EQ(beaten.outcome, BeatReply::Outcome::kAlive);
