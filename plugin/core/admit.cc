@@ -144,7 +144,7 @@ void CloseExpired(State& s) {
   while (!s.expiries.empty() && s.expiries.begin()->first * 1000 <= s.now.unix_ms) {
     Session* session = s.directory.Find(s.expiries.begin()->second);
     s.expiries.erase(s.expiries.begin());
-    if (session == nullptr) continue;
+    if (session == nullptr || session->closing) continue;
     TellNotice(s, *session, v1::Notice::TOKEN_EXPIRED, "the token has expired");
     Log(s, LogLevel::kInfo, fmt::format("{}: closed: token expired", Name(*session)));
     Close(s, *session);

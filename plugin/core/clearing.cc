@@ -132,7 +132,11 @@ void OtherDone(State& s, const hub::BrokerName& broker) {
   c.line.pop_front();
   if (!c.failed && c.left == 0) return SayGone(s, broker);
   c.line.push_back(broker);  // seen through again, until nothing more is found
-  if (c.failed) c.others_at = s.now.mono_ms + RetryDelay(c.tries++);
+  if (c.failed) {
+    c.others_at = s.now.mono_ms + RetryDelay(c.tries++);
+  } else if (!GraceOver(s)) {
+    c.others_at = c.grace_until;
+  }
 }
 
 void Retry(State& s, const std::string& why) {
@@ -174,6 +178,8 @@ void Again(State& s) {
 
 }  // namespace
 
+bool GraceOver(const State& s) { return s.now.mono_ms >= s.clearing.grace_until; }
+
 void Begin(State& s) {
   s.clearing.wanted = true;
   s.clearing.own_at = s.now.mono_ms;
@@ -192,6 +198,8 @@ void Take(State& s, std::vector<hub::BrokerName> brokers) {
     } else if (std::find(c.line.begin(), c.line.end(), name) == c.line.end()) {
       Log(s, LogLevel::kWarning, fmt::format("{} is dead; ending its sessions", name));
       c.line.push_back(std::move(name));
+      const int64_t rest = s.config.offline_after_ms - s.config.broker_ttl_ms;
+      if (rest > 0) c.grace_until = s.now.mono_ms + rest;
     }
   }
   Plan(s);

@@ -6,7 +6,8 @@
 // way at a time.
 //
 // Who was on another broker is published offline at once: the time it takes to find a broker dead
-// was the grace. Who was on this one, in an earlier life, has the usual grace.
+// was the grace, or was of it what it is shorter. Who was on this one, in an earlier life, has the
+// usual grace.
 #pragma once
 
 #include "plugin/core/state.h"
@@ -17,6 +18,9 @@ namespace nightjar::core::clearing {
 void Begin(State& s);
 // Dead brokers and own earlier lives, claimed.
 void Take(State& s, std::vector<hub::BrokerName> brokers);
+// Whether who was on another broker may be published offline now; else that run's records stay, and
+// a later one finds them.
+bool GraceOver(const State& s);
 // Goes on at once with what waited.
 void OnHubUp(State& s);
 // Something of this broker's may have been left over.

@@ -58,7 +58,9 @@ struct OnReply {
     const auto* done = std::get_if<hub::LogoutReply>(&reply);
     const bool others = hub::keys::BrokerId(pending.call.broker) != s.config.broker_id;
     if (done != nullptr && others) {
-      if (presence::SetOffline(s, pending, *done)) return;  // ended when that is answered
+      if (clearing::GraceOver(s) && presence::SetOffline(s, pending, *done)) {
+        return;  // ended when that is answered
+      }
     } else if (done != nullptr && (pending.run != 0 || pending.call.broker == s.broker)) {
       presence::DeviceDown(s, pending.call, *done);
     }

@@ -96,6 +96,7 @@ struct ClearingState {
   std::vector<hub::BrokerName> predecessors;  // of this broker, to be said Gone of
   bool wanted = false;                        // own id: something is left over
   int64_t own_at = 0, others_at = 0;          // not before
+  int64_t grace_until = 0;                    // nobody of another broker is set offline before
   int64_t armed_at = INT64_MIN;               // a timer is set for then
   uint32_t tries = 0;                         // without success
   // The run at hand, through all pages of all partitions of one broker's records.

@@ -276,6 +276,30 @@ TEST_F(Brokers, WhoHasComeElsewhereStaysOnlineWhenTheDeadOneIsCleared) {
   EXPECT_EQ(Recorded("b1"), 0U);
 }
 
+TEST_F(Brokers, WhereBrokersAreFoundDeadWithinTheGraceItIsWaitedOut) {
+  Config quick;
+  quick.broker_ttl_ms = 2000;
+  quick.beat_ms = 500;
+  World c1(quick);
+  World c2(c1, "b2", quick);
+  for (World* world : {&c1, &c2}) world->HubUp();
+  c1.RunHub();
+  const SessionId eve = Watch(c2, "eve", "alice");
+  c1.Device("alice", "a");
+  c1.Device("bob", "b");
+  c1.Advance(10'000);
+  EXPECT_EQ(Told(c2, eve), "-+");
+  c1.Die();
+  c2.Advance(4500);
+  EXPECT_FALSE(c2.hub().state().users.at("alice").devices.at("a").route) << "it is cleared";
+  const SessionId there = c2.Device("alice", "a");
+  c2.Advance(10'000);
+  EXPECT_EQ(Told(c2, eve), "") << "back within the grace";
+  EXPECT_FALSE(c2.Kicked(there));
+  EXPECT_FALSE(c2.hub().state().users.at("bob").online);
+  EXPECT_TRUE(c2.hub().state().dying.empty()) << "Gone was said";
+}
+
 TEST_F(Brokers, ClearingGoesOnThroughFailures) {
   b1.Device("alice", "a");
   b1.Advance(10'000);

@@ -77,6 +77,19 @@ TEST_F(Sessions, AnExpiredTokenEndsTheSession) {
   EXPECT_EQ(frames[0].notice().kind(), v1::Notice::TOKEN_EXPIRED);
 }
 
+TEST_F(Sessions, ASessionThatIsBeingClosedIsNotToldOfItsToken) {
+  const SessionId alice = world.Connect("alice", "a", {.ttl_ms = 10'000});
+  ASSERT_TRUE(world.Subscribe(alice, "json/inbox/alice"));
+  world.RunHub();
+  const SessionId again = world.Connect("alice", "a");  // its line is silent; the next one is here
+  ASSERT_TRUE(world.Subscribe(again, "json/inbox/alice"));
+  world.RunHub();
+  ASSERT_TRUE(world.Kicked(alice));
+  world.TakePackets(alice);
+  world.Advance(11'000);
+  EXPECT_TRUE(world.TakePackets(alice).empty());
+}
+
 TEST_F(Sessions, StoppingIsTold) {
   const SessionId alice = world.Device("alice", "a");
   world.Handle(Stopping{});
