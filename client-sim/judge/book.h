@@ -51,6 +51,13 @@ struct OpenSend {
   bool abandoned = false;  // no answer will come; it may be in the chat, once
 };
 
+// A send that was refused because its author was no member.
+struct RefusedSend {
+  uint64_t text = 0;
+  uint64_t changes_upto = 0;  // the newest change of the chat that was known then
+  uint32_t author = kNone;    // user
+};
+
 struct Mark {
   uint32_t user;
   uint64_t msg_id;
@@ -90,6 +97,7 @@ struct ChatBook {
   Chain chain;
   Fifo<Entry> window;  // by id
   std::vector<OpenSend> open;
+  Fifo<RefusedSend> refused;  // the newest
   std::vector<ChatUser> users;
   std::vector<Slot> slots;
   std::vector<std::pair<uint32_t, uint32_t>> slot_of;  // (device, slot), by device; if many

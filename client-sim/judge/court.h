@@ -89,6 +89,7 @@ class Oracle::Impl {
   // Finds the send that a message was, as far as that can be said; blames if there is none.
   void LinkSeen(ChatNo chat, judge::Entry& entry, uint32_t device, uint64_t client_msg_id);
   void BlameUnwritten(ChatNo chat, judge::Entry& entry);
+  bool TakenAtItsWord(ChatNo chat, const judge::Entry& entry);
   judge::OpenSend* FindOpen(judge::ChatBook& chat, uint32_t device, uint64_t client_msg_id);
   judge::OpenSend* FindUnlinked(judge::ChatBook& chat, uint32_t author, uint64_t text);
   void RemoveOpen(judge::ChatBook& chat, judge::OpenSend* send);

@@ -95,6 +95,14 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   const uint64_t acked_before = device.most_acked;
   const bool passed_over = synced.resync && synced.start > acked_before;
   while (!device.unacked.empty() && device.unacked.front().seq <= synced.start) {
+    const Unacked& entry = device.unacked.front();
+    if (passed_over) {
+      // It came, and is not going to be acknowledged: the resync did that, whoever else knew of it.
+      Slot& slot = chats_[entry.chat]->slots[SlotOf(entry.chat, device_no)];
+      ChatUser& here = chats_[entry.chat]->users[slot.user];
+      slot.optional_upto = std::max(slot.optional_upto, entry.msg_id);
+      here.acked_upto = std::max(here.acked_upto, entry.msg_id);
+    }
     device.unacked.pop_front();
   }
   const uint64_t known_acked = user.max_acked;
@@ -114,7 +122,15 @@ void Oracle::Impl::OnSynced(uint32_t device_no, const Synced& synced) {
   device.up = true;
   presence_.Up(device.user, device_no, now_.mono_ms);
   if (synced.resync) ++tally_.resyncs;
-  if (first) device.first_synced_ms = now_.mono_ms;
+  if (first) {
+    device.first_synced_ms = now_.mono_ms;
+    // What everybody else has already may still be on its way to the inbox (a fan-out by task), and
+    // comes to this one too.
+    for (const ChatNo chat : user.chats) {
+      Slot& slot = chats_[chat]->slots[SlotOf(chat, device_no)];
+      slot.optional_upto = std::max(slot.optional_upto, chats_[chat]->settled_upto);
+    }
+  }
   if (synced.resync && !first) {
     // The server knows of fewer acknowledgements than there is room for: some were lost on their
     // way, and what they were for is gone. Nobody can say which marks that took along.
@@ -317,6 +333,8 @@ void Oracle::Impl::SawSettled(uint32_t device_no, ChatNo chat_no, uint64_t msg_i
   const Membership& member = chat.users[slot.user].member;
   const bool forbidden = chat.members_known && (!member.known() || member.Of(msg_id) == Owed::kNo);
   if (!forbidden && msg_id <= std::max(slot.optional_upto, chat.vague_upto)) return;
+  // Written while this user was out, and settled before it was known that they would be back.
+  if (!forbidden && member.Of(msg_id) == Owed::kMaybe) return;
   if (!forbidden && seq <= devices_[device_no].first_head) return;
   Subject subject{chat_no, msg_id, kNone, 0, device_no, kNone};
   Break(forbidden ? "G10" : "G2",
@@ -456,6 +474,7 @@ void Oracle::Impl::LearnMoves(ChatNo chat_no, const v1::ChatChange& change) {
   // What the one who makes the change wrote itself may go by it.
   for (const uint32_t device : users_[UserNo(change.by())].devices) ++devices_[device].may_skip;
   RecountAll(chat_no);
+  MarksChanged(chat_no);
 }
 
 void Oracle::Impl::LearnChat(ChatNo chat_no, const v1::Chat& info) {
@@ -483,7 +502,9 @@ void Oracle::Impl::LearnChat(ChatNo chat_no, const v1::Chat& info) {
     user.member.Doubt();
     doubtful = true;
   }
-  if (doubtful) RecountAll(chat_no);
+  if (!doubtful) return;
+  RecountAll(chat_no);
+  MarksChanged(chat_no);
 }
 
 }  // namespace nightjar::client

@@ -45,6 +45,13 @@ class Membership {
     }
     return false;
   }
+  // Let in by a change after `after` and before `before`.
+  bool LetInBetween(uint64_t after, uint64_t before) const {
+    for (const Move& move : moves_) {
+      if (move.msg_id > after && move.msg_id < before && move.where == Where::kIn) return true;
+    }
+    return false;
+  }
   bool known() const { return !moves_.empty(); }
   bool in_now() const {
     return !moves_.empty() &&

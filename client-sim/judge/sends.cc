@@ -10,6 +10,12 @@ namespace nightjar::client {
 
 using namespace judge;  // NOLINT(google-build-using-namespace): the judge's own parts
 
+namespace {
+
+constexpr size_t kRefusedKept = 64;  // a chat
+
+}  // namespace
+
 OpenSend* Oracle::Impl::FindOpen(ChatBook& chat, uint32_t device, uint64_t client_msg_id) {
   for (OpenSend& send : chat.open) {
     if (send.client_msg_id == client_msg_id && send.device == device) return &send;
@@ -163,6 +169,11 @@ void Oracle::Impl::OnRefused(uint32_t device, const SendRefused& refused) {
   }
   const OpenSend sent = *send;
   RemoveOpen(chat, send);
+  if (refused.error.code() == v1::PERMISSION_DENIED) {
+    const uint64_t changes_upto = chat.changes.empty() ? 0 : chat.changes.back();
+    chat.refused.push_back({sent.text, changes_upto, devices_[device].user});
+    if (chat.refused.size() > kRefusedKept) chat.refused.pop_front();
+  }
   if (sent.msg_id != 0) {
     OpenSend* instead = FindUnlinked(chat, devices_[device].user, sent.text);
     if (instead != nullptr) {
@@ -233,8 +244,25 @@ void Oracle::Impl::LinkSeen(ChatNo chat_no, Entry& entry, uint32_t device, uint6
   Recount(chat, entry);
 }
 
+// A device left a connection with a send on it, sent it again over another broker, and was refused,
+// being no member; it was let in again, and only then the first broker came to read the first one.
+// Nothing that was stored has been refused, and it is in the chat once.
+bool Oracle::Impl::TakenAtItsWord(ChatNo chat_no, const Entry& entry) {
+  ChatBook& chat = *chats_[chat_no];
+  const Membership& member = chat.users[ChatUserOf(chat_no, entry.author)].member;
+  for (size_t i = 0; i < chat.refused.size(); ++i) {
+    const RefusedSend& refused = chat.refused[i];
+    if (refused.author == entry.author && refused.text == entry.text &&
+        member.LetInBetween(refused.changes_upto, entry.msg_id)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Oracle::Impl::BlameUnwritten(ChatNo chat_no, Entry& entry) {
   entry.linked = true;  // said once
+  if (TakenAtItsWord(chat_no, entry)) return;
   const ChatBook& chat = *chats_[chat_no];
   Subject subject = About(chat_no, entry);
   const Event* refused = past_.FindLast(Event::Kind::kRefused, [&](const Event& e) {

@@ -37,13 +37,16 @@ class JudgeResync : public testing::Test {
     oracle_.Took(device, happening, now_);
   }
   void Accepted(uint64_t id) { Took(alice_, SendAccepted{id, id, kChat, Text(id), 1}); }
-  void ComesTo(DeviceId device, uint64_t seq, uint64_t id) {
+  void Comes(DeviceId device, uint64_t seq, uint64_t id) {
     MessageCame came{seq, {}};
     came.message.set_chat_id(kChat);
     came.message.set_msg_id(id);
     came.message.set_author("alice");
     came.message.set_text(Text(id));
     Took(device, came);
+  }
+  void ComesTo(DeviceId device, uint64_t seq, uint64_t id) {
+    Comes(device, seq, id);
     Took(device, AckSent{seq});
   }
   void ComesToBob(uint64_t seq, uint64_t id) {
@@ -92,6 +95,20 @@ TEST_F(JudgeResync, WhatItPassedOverNeedNotComeToADeviceThatComesAfter) {
   ComesToBob(5, 20);
   ComesTo(other, 5, 20);
   Accepted(10);
+  Accepted(20);
+  EXPECT_TRUE(oracle_.Settled()) << oracle_.Outstanding();
+  oracle_.Finish(now_);
+  for (const Violation& broken : oracle_.violations()) ADD_FAILURE() << broken.what;
+}
+
+TEST_F(JudgeResync, WhatCameNeedNotBeAcknowledgedOnceItPassedOverIt) {
+  const DeviceId other = oracle_.Expect("bob", "c");
+  Took(other, Synced{1, 0, 5, false});
+  Comes(other, 4, 10);
+  Took(other, Synced{1, 4, 5, true});
+  Accepted(10);
+  ComesToBob(5, 20);
+  ComesTo(other, 5, 20);
   Accepted(20);
   EXPECT_TRUE(oracle_.Settled()) << oracle_.Outstanding();
   oracle_.Finish(now_);
