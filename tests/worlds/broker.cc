@@ -36,7 +36,12 @@ int64_t Broker::well_since() const {
 }
 
 void Broker::LoseBeats(int64_t until) {
-  no_beats_until_ = until == 0 ? 0 : std::max(no_beats_until_, until);
+  if (until == 0) {  // no more
+    unwell_at_ = std::max(unwell_at_, std::min(world_.time(), no_beats_until_));
+    no_beats_until_ = 0;
+  } else {
+    no_beats_until_ = std::max(no_beats_until_, until);
+  }
   line_.LoseBeats(no_beats_until_);
 }
 

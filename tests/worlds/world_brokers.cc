@@ -113,6 +113,8 @@ void World::NoteBrokers(const hub::Call& call, const hub::Reply& reply,
     if (hub::keys::BrokerId(name) == hub::keys::BrokerId(beat->broker)) continue;
     if (lived.count(name) > 0) {
       coverage_.Hit(Point::kDeadClaimed);
+      // With a hub whose answers are late or lost it may happen to who is well.
+      oracle_.Disturbed(TrueNow(), "a broker is taken for dead", true);
       CheckClaimed(name);
     } else if (const auto claim = dying.find(name); claim != dying.end() && claim->second > 0) {
       coverage_.Hit(Point::kClaimInherited);

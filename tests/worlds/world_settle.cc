@@ -19,11 +19,15 @@ void World::StopFaults() {
   for (auto& broker : brokers_) {
     broker->Wake();
     broker->line().Calm();
-    broker->line().Freeze(0);
     broker->LoseBeats(0);
   }
   keeper_->line().Calm();
-  keeper_->line().Freeze(0);
+  // With several brokers a pause of the hub ends for all at once, as it does when it is over: a
+  // line that waits behind it would beat later than the others.
+  if (!Several()) {
+    brokers_.front()->line().Freeze(0);
+    keeper_->line().Freeze(0);
+  }
   keeper_->StoreAway(false);
   oracle_.Disturbed(TrueNow(), "no more faults", true);
   // What a fault has planned (restarts, reconnections) may still come; this makes it sure.
