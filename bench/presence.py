@@ -4,7 +4,7 @@
     ./nj up --brokers 3 --dir DIR --plugin-opt online_after_ms=200 --plugin-opt offline_after_ms=300
     bench/presence.py DIR [--watchers 1000] [--changes 20]
 
-For each layout: messages that the hub's functions published a change (Redis's own count of PUBLISH), CPU time of each
+For each layout: messages that the hub's functions published a change (Redis's own count of SPUBLISH), CPU time of each
 server a change (without what they use when nothing happens), and how long it took until the last watcher had it. Prints
 one line each. Watchers only subscribe to the presence, so that they are no devices themselves.
 """
@@ -97,7 +97,7 @@ def cpu(stack):
 
 
 def published(stack):
-    found = re.search(r"cmdstat_publish:calls=(\d+)", probe.redis_text(stack.data["redis"]["port"], "INFO", "commandstats"))
+    found = re.search(r"cmdstat_spublish:calls=(\d+)", probe.redis_text(stack.data["redis"]["port"], "INFO", "commandstats"))
     return int(found[1]) if found else 0
 
 
