@@ -85,10 +85,12 @@ struct PartitionVisitor {
   std::optional<uint32_t> operator()(const TrimLog& c) const {
     return Common(c.partitions, [](const TrimLog::Upto& upto) { return upto.partition; });
   }
-  std::optional<uint32_t> operator()(const PutDeadLetter& c) const { return c.partition; }
+  std::optional<uint32_t> operator()(const Fence& c) const { return OfPartitions(c.partitions); }
   std::optional<uint32_t> operator()(const auto& c) const {
     if constexpr (requires { c.uid; }) {
       return Of(c.uid);
+    } else if constexpr (requires { c.partition; }) {
+      return c.partition;
     } else {
       return 0;  // what brokers say of themselves, and Info
     }
@@ -294,6 +296,20 @@ struct SplitVisitor {
     if (count > 1) c.bytes = std::max<uint32_t>(c.bytes / static_cast<uint32_t>(count), 1);
     return Sparse(std::move(c), &ReadLog::partitions, &ReadLogReply::slices, self,
                   [](const LogSlice& slice) { return slice.partition; });
+  }
+  Parts operator()(Fence&& c) const {
+    const Groups groups = GroupsOf(c.partitions, [](uint32_t p) { return p; });
+    if (groups.size() < 2) return Whole(std::move(c));
+    std::vector<uint32_t> all;
+    Parts parts;
+    parts.calls = CallsOf(c, &Fence::partitions, groups, all);
+    parts.join = [](std::vector<Reply> replies) -> Reply {
+      const bool done = std::all_of(replies.begin(), replies.end(), [](const Reply& reply) {
+        return std::holds_alternative<Done>(reply);
+      });
+      return done ? Reply(Done{}) : WrongReply();
+    };
+    return parts;
   }
   Parts operator()(auto&& c) const { return Whole(std::move(c)); }
 };

@@ -160,6 +160,31 @@ TEST_F(SplitHubTest, ResultsComeInTheOrderAsked) {
   EXPECT_EQ(As<TrimLogReply>(trim).held, (std::vector<bool>{true, true, false}));
 }
 
+TEST_F(SplitHubTest, AFenceStandsInAllPartitionsBeforeItIsDone) {
+  const auto reply = Submit(Fence{kBroker, {2, 0}});
+  ASSERT_EQ(lower_.size(), 2u);
+  EXPECT_EQ(lower_.At<Fence>(0).partitions, std::vector<uint32_t>{2});
+  EXPECT_EQ(lower_.At<Fence>(1).partitions, std::vector<uint32_t>{0});
+  EXPECT_EQ(lower_.At<Fence>(1).broker, kBroker);
+  lower_.Answer(1, Done{});
+  EXPECT_FALSE(reply->has_value());
+  lower_.Answer(0, Done{});
+  As<Done>(reply);
+
+  const auto failed = Submit(Fence{kBroker, {1, 3}});
+  lower_.Answer(2, Done{});
+  lower_.Answer(3, Away("gone"));
+  EXPECT_EQ(As<Failure>(failed).message, "gone");
+}
+
+TEST_F(SplitHubTest, WhatBelongsToAPartitionGoesThere) {
+  EXPECT_EQ(PartitionOfCall(ListSessions{.broker = kBroker, .partition = 3}, kPartitions), 3u);
+  EXPECT_EQ(PartitionOfCall(PutDeadLetter{.partition = 2}, kPartitions), 2u);
+  EXPECT_EQ(PartitionOfCall(Fence{kBroker, {1}}, kPartitions), 1u);
+  EXPECT_EQ(PartitionOfCall(Fence{kBroker, {1, 2}}, kPartitions), std::nullopt);
+  EXPECT_EQ(PartitionOfCall(Gone{kBroker, false}, kPartitions), 0u);
+}
+
 TEST_F(SplitHubTest, WhatIsLeftOutOfPartsIsLeftOut) {
   const std::string a = Group(3), b = Group(1), c = Group(0);
   const auto receipts = Submit(GetReceipts{"al", {a, b, c}});
