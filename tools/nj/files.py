@@ -23,11 +23,11 @@ def write(path, name, lines):
                mode=0o600)
 
 
-def redis_conf(path, port, data, maxmemory):
+def redis_conf(path, port, data, maxmemory, more=()):
     lines = sample("redis.conf")
     replace(lines, "port ", f"port {port}")
     replace(lines, "maxmemory ", f"maxmemory {maxmemory}")
-    write(path, "redis.conf", [*lines, f'dir "{data}"', "daemonize no"])
+    write(path, "redis.conf", [*lines, f'dir "{data}"', "daemonize no", *more])
 
 
 def mosquitto_conf(path, mqtt, ws, unix, plugin, options, version):

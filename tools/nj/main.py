@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from nj import build, chaos, commands, lint, setup, sim, test
+from nj import build, chaos, commands, lint, setup, sim, stack, test
 from nj.common import DEFAULT_DIR, PRESETS, Failed
 
 
@@ -70,8 +70,9 @@ def add_stack_options(parser):
     parser.add_argument("--ws-port", type=port, default=0, metavar="P",
                         help="MQTT over WebSockets, likewise (default: free ones)")
     parser.add_argument("--store", default="rocksdb", choices=["rocksdb"], help="where messages are kept for good")
-    parser.add_argument("--redis", default="one", choices=["one", "sentinel"],
-                        help="one Redis (default), or a master with two replicas and three Sentinels")
+    parser.add_argument("--redis", default="one", choices=stack.REDIS_MODES,
+                        help="one Redis (default), a master with two replicas and three Sentinels, or a Cluster of "
+                        "three masters with a replica each")
     parser.add_argument("--redis-memory", default="1gb", metavar="SIZE", help="Redis's maxmemory (default: 1gb)")
     parser.add_argument("--plugin-opt", type=option_pair, action="append", default=[], metavar="NAME=VALUE",
                         help="a plugin option (docs/configuration.md); may be repeated")

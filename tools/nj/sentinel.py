@@ -45,11 +45,8 @@ def write(stack, placed, memory):
         os.makedirs(stack.path(name), mode=0o700, exist_ok=True)
         if kept(path, port):
             continue
-        files.redis_conf(path, port, stack.path(name), memory)
-        extra = ["repl-diskless-sync-delay 0"]
-        extra += [f"replicaof 127.0.0.1 {master}"] if port != master else []
-        with open(path, "a", encoding="utf-8") as file:
-            file.write("\n".join(extra) + "\n")
+        files.redis_conf(path, port, stack.path(name), memory, [
+            "repl-diskless-sync-delay 0", *([f"replicaof 127.0.0.1 {master}"] if port != master else [])])
     for name, port in sentinels(placed):
         path = stack.path(f"{name}.conf")
         os.makedirs(stack.path(name), mode=0o700, exist_ok=True)

@@ -14,11 +14,12 @@ import subprocess
 import tempfile
 import time
 
-from nj import build, files, jwt, ports, probe, process, sanitizers, sentinel
+from nj import build, cluster, files, jwt, ports, probe, process, sanitizers, sentinel
 from nj.common import Failed, exit_text, read_text, say, write_file
 
 READY_SECONDS = 30      # for one part to come up
 STOP_SECONDS = 15       # for one part to end by itself
+REDIS_MODES = ("one", "sentinel", "cluster")
 
 
 class Stack:
@@ -69,9 +70,12 @@ class Stack:
                 return ports_[int(number) - 1]
         return None
 
-    def master_port(self):
-        """Where the hub is."""
-        return sentinel.master_port(self.data["redis"].get("sentinel_ports", [])) or self.data["redis"]["port"]
+    def master_port(self, partition=0):
+        """Where the hub is; in a Cluster, where it has this partition."""
+        redis = self.data["redis"]
+        if redis.get("mode") == "cluster":
+            return cluster.master_port(redis["redis_ports"], partition) or redis["port"]
+        return sentinel.master_port(redis.get("sentinel_ports", [])) or redis["port"]
 
     def token(self, uid=probe.PROBE_UID, **kwargs):
         return jwt.sign(self.path("keys.json"), uid, **kwargs)
@@ -178,7 +182,8 @@ def start_all(stack, args):
 
     stack.data = {
         "brokers": brokers,
-        "redis": {"host": "127.0.0.1", "port": hub["servers"][0][1], "pid": 0, **hub["ports"]},
+        "redis": {"host": "127.0.0.1", "port": hub["servers"][0][1], "pid": 0, "mode": args.redis,
+                  **hub["ports"]},
         "persister": {"pid": 0},
         "key_file": keys, "preset": args.preset, "store": args.store, "processes": [],
     }
@@ -190,14 +195,12 @@ def start_all(stack, args):
         return {"name": name, "pid": 0, "start": 0, "argv": argv, "cwd": stack.folder,
                 "env": process.environment(extra), "log": stack.path("log", log)}
 
-    for name, port in hub["servers"]:
-        begin(stack, entry(name, [redis, stack.path(f"{name}.conf")], f"{name}.log"),
+    of_redis = [(name, port, []) for name, port in hub["servers"]]
+    of_redis += [(name, port, ["--sentinel"]) for name, port in hub["sentinels"]]
+    for name, port, more in of_redis:
+        begin(stack, entry(name, [redis, stack.path(f"{name}.conf"), *more], f"{name}.log"),
+              hub["agreed"] if name == of_redis[-1][0] and hub["agreed"] else
               lambda port=port: None if probe.redis_ready(port) else "no answer to PING")
-    for number, (name, port) in enumerate(hub["sentinels"], 1):
-        last = number == len(hub["sentinels"])
-        begin(stack, entry(name, [redis, stack.path(f"{name}.conf"), "--sentinel"], f"{name}.log"),
-              lambda port=port, last=last: sentinel.agreed(hub["placed"]) if last else
-              None if probe.redis_ready(port) else "no answer to PING")
     for broker in brokers:
         name = broker["id"]
         begin(stack, entry(name, [mosquitto, "-c", stack.path(f"{name}.conf")], f"{name}.log",
@@ -216,14 +219,22 @@ def place_redis(stack, args, before, reserved):
         placed = sentinel.place(before, reserved)
         sentinel.write(stack, placed, args.redis_memory)
         asked = sentinel.addresses(placed["sentinels"])
-        return {"placed": placed, "servers": sentinel.servers(placed), "sentinels": sentinel.sentinels(placed),
+        return {"agreed": lambda: sentinel.agreed(placed), "servers": sentinel.servers(placed), "sentinels": sentinel.sentinels(placed),
                 "ports": {"redis_ports": placed["redis"], "sentinel_ports": placed["sentinels"]},
                 "plugin": {"redis_sentinels": asked, "redis_master": sentinel.MASTER, "durability": "replica"},
                 "persister": ["--redis-sentinels", asked, "--redis-master", sentinel.MASTER,
                               "--durability", "replica"]}
+    if args.redis == "cluster":
+        placed = cluster.place(before, reserved)
+        cluster.write(stack, placed, args.redis_memory)
+        nodes = sentinel.addresses(placed["redis"])
+        return {"agreed": lambda: cluster.formed(placed), "servers": cluster.servers(placed), "sentinels": [],
+                "ports": {"redis_ports": placed["redis"], "bus_ports": placed["bus"]},
+                "plugin": {"redis_cluster": nodes, "durability": "replica"},
+                "persister": ["--redis-cluster", nodes, "--durability", "replica"]}
     port = reserved.prefer(before.get("port"))
     files.redis_conf(stack.path("redis.conf"), port, stack.path("redis"), args.redis_memory)
-    return {"servers": [("redis", port)], "sentinels": [], "ports": {}, "plugin": {"redis": f"127.0.0.1:{port}"},
+    return {"agreed": None, "servers": [("redis", port)], "sentinels": [], "ports": {}, "plugin": {"redis": f"127.0.0.1:{port}"},
             "persister": ["--redis", f"127.0.0.1:{port}"]}
 
 
