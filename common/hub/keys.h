@@ -37,6 +37,7 @@ inline constexpr std::string_view kFenced = "fenced:{";      // broker name -> s
 inline constexpr std::string_view kWatch = "watch:{";       // tail of the user
 inline constexpr std::string_view kBrokers = "brokers:{0}";  // the living: name -> last beat
 inline constexpr std::string_view kDying = "dying:{0}";  // to be cleared: name -> end of the claim
+inline constexpr std::string_view kNever = "never:{";    // tail of the partition; there is no such key
 inline constexpr std::string_view kRelay = "relay:{";    // a channel; as of sessions
 
 // "12}:alice": of a chat or a user, whose partition is PartitionOf(id).

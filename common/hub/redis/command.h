@@ -6,15 +6,28 @@
 #include <string>
 #include <string_view>
 
+#include "common/hub/keys.h"
+
 namespace nightjar::hub {
 
 // Collects the arguments of one command, then appends it whole. Reused from command to command.
 class CommandWriter {
  public:
+  explicit CommandWriter(bool in_cluster = false) : in_cluster_(in_cluster) {}
+
   // A call of a function: FCALL `function` with one key, the one that decides where it runs.
+  //
+  // In a Cluster it names two more of the same slot, one that exists and one that never does. So
+  // while the slot's keys are on their way from one server to another, neither has all of them and
+  // every call is turned away: a function finds the whole of its partition, and calls keep their
+  // order.
   CommandWriter& Function(std::string_view function, std::string_view key) {
     Clear();
-    return Arg("FCALL").Arg(function).Arg("1").Arg(key);
+    Arg("FCALL").Arg(function);
+    if (!in_cluster_) return Arg("1").Arg(key);
+    const size_t open = key.find('{');
+    const std::string tail(key.substr(open + 1, key.find('}') - open));
+    return Arg("3").Arg(key).Arg(keys::Join(keys::kHub, tail)).Arg(keys::Join(keys::kNever, tail));
   }
   CommandWriter& Clear() {
     body_.clear();
@@ -52,6 +65,7 @@ class CommandWriter {
     body_.append(digits, static_cast<size_t>(end.ptr - digits)).append("\r\n");
   }
 
+  const bool in_cluster_;
   std::string body_;
   uint64_t count_ = 0;
 };

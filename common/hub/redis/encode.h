@@ -2,6 +2,7 @@
 // (common/hub/functions/).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,12 +20,21 @@ class Encoder {
   // `epochs`: of each of the hub's partitions, as the connection was greeted with; 0 of those that
   // are not there. `ids_from_ms`: what was received before counts as received then.
   Encoder(std::vector<uint64_t> epochs, uint64_t journal_max, uint64_t tasks_max,
-          int64_t ids_from_ms = 0)
+          int64_t ids_from_ms = 0, bool in_cluster = false)
       : partitions_(static_cast<uint32_t>(epochs.size())),
         epochs_(std::move(epochs)),
         journal_max_(journal_max),
         tasks_max_(tasks_max),
-        ids_from_ms_(ids_from_ms) {}
+        ids_from_ms_(ids_from_ms),
+        command_(in_cluster) {}
+
+  // A partition that has come to this server, or (epoch 0) is there no more.
+  void SetEpoch(uint32_t partition, uint64_t epoch) { epochs_[partition] = epoch; }
+  bool Serves(uint32_t partition) const {
+    return partition < epochs_.size() && epochs_[partition] != 0;
+  }
+  void NotBefore(int64_t ids_from_ms) { ids_from_ms_ = std::max(ids_from_ms_, ids_from_ms); }
+  uint32_t partitions() const { return partitions_; }
 
   // Appends the command to `out`. Or the reply, if none needs to be asked for: a malformed call
   // (kInternal), a chat that cannot exist, an empty list.
@@ -33,9 +43,9 @@ class Encoder {
  private:
   struct Visitor;
   const uint32_t partitions_;
-  const std::vector<uint64_t> epochs_;
+  std::vector<uint64_t> epochs_;
   const uint64_t journal_max_, tasks_max_;
-  const int64_t ids_from_ms_;
+  int64_t ids_from_ms_;
   CommandWriter command_;
 };
 

@@ -7,6 +7,7 @@
 #include "common/hub/keys.h"
 #include "common/hub/redis/command.h"
 #include "common/hub/redis/decode.h"
+#include "common/hub/redis/slot_map.h"
 
 namespace nightjar::hub {
 namespace {
@@ -71,6 +72,40 @@ bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
 
 }  // namespace
 
+void WriteSetup(CommandWriter& c, const SetupArgs& args, const std::vector<uint32_t>& which) {
+  c.Function("nj_setup", keys::Join(keys::kHub, keys::PartitionTail(which.front())))
+      .Arg(kLayoutVersion)
+      .Arg(uint64_t{args.partitions})
+      .Arg(args.known_epoch)
+      .Arg(args.verdict)
+      .Arg(args.history)
+      .Arg(args.address);
+  for (const uint32_t partition : which) c.Arg(keys::PartitionTail(partition));
+}
+
+Result<SetupReply> ReadSetup(const redisReply& reply, const std::vector<uint32_t>& which) {
+  std::vector<uint64_t> numbers(3 + which.size());
+  if (!Numbers(reply, numbers.size(), numbers.data())) return Unexpected("nj_setup", reply);
+  if (numbers[0] != kLayoutVersion) {
+    return Status(Code::kFailedPrecondition, "this hub has layout " + std::to_string(numbers[0]) +
+                                                 ", this program " +
+                                                 std::to_string(kLayoutVersion));
+  }
+  const auto damaged = [](uint32_t partition, const std::string& how) {
+    return Status(Code::kInternal,
+                  "the key `hub:{" + std::to_string(partition) + "}` is damaged: " + how);
+  };
+  if (numbers[1] == 0 || numbers[1] > kPartitionsMost) {
+    return damaged(which.front(), "it says " + std::to_string(numbers[1]) + " partitions");
+  }
+  SetupReply setup{static_cast<uint32_t>(numbers[1]), static_cast<int64_t>(numbers[2]), {}};
+  for (size_t i = 0; i < which.size(); ++i) {
+    if (which[i] >= setup.partitions || numbers[3 + i] == 0) return damaged(which[i], "no epoch");
+    setup.epochs.push_back(numbers[3 + i]);
+  }
+  return setup;
+}
+
 Greeting::Greeting(const RedisOptions& options, LastLink last, std::string address,
                    const std::vector<uint32_t>& served)
     : options_(options),
@@ -95,7 +130,7 @@ void Greeting::Skip() {
 }
 
 std::string Greeting::Next() const {
-  CommandWriter c;
+  CommandWriter c(!options_.cluster.empty());
   switch (step_) {
     case Step::kAuth:
       c.Arg("AUTH");
@@ -103,7 +138,7 @@ std::string Greeting::Next() const {
       c.Arg(options_.password);
       break;
     case Step::kServer:
-      c.Arg("INFO").Arg("server").Arg("replication");
+      c.Arg("INFO").Arg("server").Arg("replication").Arg("cluster");
       break;
     case Step::kKillLast:
       c.Arg("CLIENT").Arg("KILL").Arg("ID").Arg(last_.client_id);
@@ -131,7 +166,13 @@ std::string Greeting::Next() const {
       c.Arg("FUNCTION").Arg("LOAD").Arg("REPLACE").Arg(library_);
       break;
     case Step::kSetup:
-      AddSetup(c);
+      WriteSetup(c,
+                 {.partitions = epochs_.empty() ? options_.partitions : result_.info.partitions,
+                  .known_epoch = last_.epoch,
+                  .verdict = verdict(),
+                  .history = history_.id,
+                  .address = address_},
+                 to_set_up_.front());
       break;
     case Step::kReplicated:
       c.Arg("WAIT").Arg(uint64_t{in_step_}).Arg(options_.wait_ms);
@@ -144,17 +185,8 @@ std::string Greeting::Next() const {
   return out;
 }
 
-void Greeting::AddSetup(CommandWriter& c) const {
-  const std::vector<uint32_t>& some = to_set_up_.front();
-  const uint32_t known = result_.info.partitions;
-  c.Function("nj_setup", keys::Join(keys::kHub, keys::PartitionTail(some.front())))
-      .Arg(kLayoutVersion)
-      .Arg(uint64_t{known > 0 ? known : options_.partitions})
-      .Arg(last_.epoch)
-      .Arg(replicated() ? Name(Judge(last_.master, history_, address_, file_complete_)) : "")
-      .Arg(history_.id)
-      .Arg(address_);
-  for (const uint32_t partition : some) c.Arg(keys::PartitionTail(partition));
+std::string_view Greeting::verdict() const {
+  return replicated() ? Name(Judge(last_.master, history_, address_, file_complete_)) : "";
 }
 
 Status Greeting::Take(const redisReply& reply) {
@@ -235,6 +267,19 @@ Status Greeting::TakeServer(const redisReply& reply) {
               std::string(InfoField(info, "master_replid2")),
               InfoNumber(info, "second_repl_offset"), InfoNumber(info, "master_repl_offset")};
   connected_ = InfoNumber(info, "connected_slaves");
+  const bool in_cluster = InfoField(info, "cluster_enabled") == "1";
+  if (in_cluster == options_.cluster.empty()) {
+    return {Code::kFailedPrecondition,
+            "Redis at " + address_ + (in_cluster ? " is of a Cluster" : " is not of a Cluster") +
+                ", and is configured as if it were" + (in_cluster ? " not" : "")};
+  }
+  if (in_cluster && connected_ > 0 && !replicated()) {
+    return {Code::kFailedPrecondition,
+            "durability fsync cannot be kept by a Cluster with replicas (Redis at " + address_ +
+                " has " + std::to_string(connected_) +
+                "): a failover loses whatever the master has in its own file only, accepted "
+                "messages too; durability replica waits for the replicas"};
+  }
   step_ = Step::kKillLast;
   Skip();
   return {};
@@ -327,34 +372,28 @@ Status Greeting::TakeVersion(const redisReply& reply) {
 Status Greeting::TakeSetup(const redisReply& reply) {
   const std::vector<uint32_t> some = std::move(to_set_up_.front());
   to_set_up_.pop_front();
-  std::vector<uint64_t> numbers(3 + some.size());
-  if (!Numbers(reply, numbers.size(), numbers.data())) return Unexpected("nj_setup", reply);
-  if (numbers[0] != kLayoutVersion) {
-    return {Code::kFailedPrecondition, "this hub has layout " + std::to_string(numbers[0]) +
-                                           ", this program " + std::to_string(kLayoutVersion)};
-  }
   const bool first = epochs_.empty();
-  if (first) {
-    if (numbers[1] == 0 || numbers[1] > kPartitionsMost) {
-      return {Code::kInternal, "the key `hub:{" + std::to_string(some.front()) +
-                                   "}` is damaged: it says " + std::to_string(numbers[1]) +
-                                   " partitions"};
+  if (!options_.cluster.empty() && ReadRedirect(reply, {})) {
+    if (first && to_set_up_.empty()) {
+      return {Code::kUnavailable, "Redis at " + address_ + " has no partition by now"};
     }
-    epochs_.resize(numbers[1]);
-    result_.info = {numbers[0], static_cast<uint32_t>(numbers[1]), numbers[3]};
-  }
-  if (numbers[1] != epochs_.size()) {
-    return {Code::kInternal, "the keys `hub:{…}` do not agree on how many partitions there are"};
-  }
-  for (size_t i = 0; i < some.size(); ++i) {
-    if (some[i] >= epochs_.size() || numbers[3 + i] == 0) {
-      return {Code::kInternal,
-              "the key `hub:{" + std::to_string(some[i]) + "}` is damaged: no epoch"};
+  } else {
+    const auto setup = ReadSetup(reply, some);
+    if (!setup.ok()) return setup.status();
+    const SetupReply& there = setup.value();
+    if (first) {
+      epochs_.resize(there.partitions);
+      result_.info = {kLayoutVersion, there.partitions, there.epochs.front()};
     }
-    epochs_[some[i]] = numbers[3 + i];
-    link_.epoch = std::max(link_.epoch, numbers[3 + i]);
+    if (there.partitions != epochs_.size()) {
+      return {Code::kInternal, "the keys `hub:{…}` do not agree on how many partitions there are"};
+    }
+    for (size_t i = 0; i < some.size(); ++i) {
+      epochs_[some[i]] = there.epochs[i];
+      link_.epoch = std::max(link_.epoch, there.epochs[i]);
+    }
+    ids_from_ms_ = std::max(ids_from_ms_, there.ids_from_ms);
   }
-  ids_from_ms_ = std::max(ids_from_ms_, static_cast<int64_t>(numbers[2]));
   if (first && all_) SetUpTheRest();
   if (!to_set_up_.empty()) return {};
   step_ = Step::kReplicated;

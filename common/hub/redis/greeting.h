@@ -32,10 +32,29 @@ struct LastLink {
   LastMaster master;       // with durability kReplica only
 };
 
+// Sets partitions up: FCALL nj_setup. `verdict`: as the function takes it. One partition only in a
+// Cluster.
+struct SetupArgs {
+  uint32_t partitions = 0;
+  uint64_t known_epoch = 0;
+  std::string_view verdict;
+  const std::string& history;
+  const std::string& address;
+};
+void WriteSetup(CommandWriter& c, const SetupArgs& args, const std::vector<uint32_t>& which);
+// Its reply. kFailedPrecondition: another layout. kUnavailable, kInternal: as of any call.
+struct SetupReply {
+  uint32_t partitions = 0;
+  int64_t ids_from_ms = 0;
+  std::vector<uint64_t> epochs;  // in the order of `which`, none is 0
+};
+Result<SetupReply> ReadSetup(const redisReply& reply, const std::vector<uint32_t>& which);
+
 class Greeting final : public Opening {
  public:
   // `address`: where this server was found. `served`: the partitions to be had there; empty: all,
-  // as many as the hub says. `options` must outlive this.
+  // as many as the hub says. In a Cluster those that turn out not to be there are left out, if
+  // others are. `options` must outlive this.
   Greeting(const RedisOptions& options, LastLink last, std::string address,
            const std::vector<uint32_t>& served = {});
 
@@ -51,6 +70,8 @@ class Greeting final : public Opening {
   uint32_t in_step() const { return in_step_; }
   // No message id from here on has an earlier time (ms): see nj_setup. REQUIRES: done().
   int64_t ids_from_ms() const { return ids_from_ms_; }
+  // What nj_setup was told of this server: empty where no replicas are waited for. REQUIRES: done().
+  std::string_view verdict() const;
   // Of this connection. REQUIRES: done().
   const LastLink& link() const { return link_; }
 
@@ -79,7 +100,6 @@ class Greeting final : public Opening {
   void WarnOfLast(const redisReply& reply);
   void TakeConfig(const redisReply& reply);
   Status TakeVersion(const redisReply& reply);
-  void AddSetup(CommandWriter& c) const;
   Status TakeSetup(const redisReply& reply);
   void SetUpTheRest();
 

@@ -66,17 +66,20 @@ RedisAddress AddressOf(const RedisOptions& options) {
 }
 
 std::string Where(const RedisOptions& options) {
+  const auto with = [](std::string where, const std::vector<RedisAddress>& nodes) {
+    for (const RedisAddress& node : nodes) {
+      if (!where.ends_with(' ')) where += ',';
+      where += Text(node);
+    }
+    return where;
+  };
+  if (!options.cluster.empty()) return with("Cluster of ", options.cluster);
   if (options.sentinels.empty()) return Text(AddressOf(options));
-  std::string where = "master \"" + options.master + "\" of Sentinel ";
-  for (const RedisAddress& sentinel : options.sentinels) {
-    if (!where.ends_with(' ')) where += ',';
-    where += Text(sentinel);
-  }
-  return where;
+  return with("master \"" + options.master + "\" of Sentinel ", options.sentinels);
 }
 
 RedisOptions WithFailoverTimes(RedisOptions options) {
-  if (options.sentinels.empty()) return options;
+  if (options.sentinels.empty() && options.cluster.empty()) return options;
   options.ping_ms = std::min<int64_t>(options.ping_ms, 1000);
   options.silence_ms = std::min<int64_t>(options.silence_ms, 2000 + options.wait_ms);
   options.backoff_cap_ms = std::min<int64_t>(options.backoff_cap_ms, 500);

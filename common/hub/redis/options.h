@@ -28,6 +28,7 @@ struct RedisOptions {
   std::string host = "127.0.0.1";
   int port = 6379;
   std::string unix_path;                // if set, host and port are not looked at
+  std::vector<RedisAddress> cluster;    // if any, nodes of a Redis Cluster, which know the others
   std::vector<RedisAddress> sentinels;  // if any, they are asked where the master is, and none of
                                         // the three above is looked at
   std::string master = "nightjar";      // its name among the Sentinels
@@ -70,12 +71,12 @@ Result<Durability> ParseDurability(std::string_view text);
 // kFailedPrecondition, with the reason, if these options cannot keep what Nightjar promises.
 Status CheckDurability(const RedisOptions& options);
 
-// The one Redis. REQUIRES: no Sentinels.
+// The one Redis. REQUIRES: no Sentinels, no Cluster.
 RedisAddress AddressOf(const RedisOptions& options);
 // Where Redis is, for messages: "127.0.0.1:6379", a path, or whom to ask.
 std::string Where(const RedisOptions& options);
 
-// With Sentinels a dead master is worth leaving soon: the shorter times that go with them.
+// With Sentinels, and in a Cluster, a dead master is worth leaving soon: the shorter times that go with them.
 RedisOptions WithFailoverTimes(RedisOptions options);
 
 }  // namespace nightjar::hub

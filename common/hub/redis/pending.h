@@ -12,12 +12,14 @@ namespace nightjar::hub {
 
 struct Pending {
   Call call;
-  Callback done;                                   // empty: answered already (its time was over)
-  int64_t deadline_ms = 0;                         // steady
-  size_t bytes = 0;                                // of payload, as counted against the bound
-  enum class Kind { kCall, kPing, kRole, kWait };  // but for kCall: the hub's own, without `done`
+  Callback done;            // empty: answered already (its time was over)
+  int64_t deadline_ms = 0;  // steady
+  size_t bytes = 0;         // of payload, as counted against the bound
+  enum class Kind { kCall, kPing, kRole, kWait, kSetup };  // but for kCall: our own, without `done`
   Kind kind = Kind::kCall;
-  bool sent = false;  // written to a connection: may have had its effect
+  uint32_t partition = 0;  // in a Cluster
+  uint64_t number = 0;     // in a Cluster: in the order of submission
+  bool sent = false;       // written to a connection: may have had its effect
 };
 
 // Of one hub, over all its servers. Changed by the hub's thread (calls and bytes by submitters

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "common/base/clock.h"
+#include "common/hub/redis/cluster.h"
 #include "common/hub/redis/greeting.h"
 #include "common/hub/redis/link.h"
 #include "common/hub/redis/pending.h"
@@ -37,7 +38,7 @@ struct RedisHub::State final : ServerOwner {
   State(RedisOptions o, StatusCallback s, RelayHooks r)
       : options(WithFailoverTimes(std::move(o))),
         on_status(std::move(s)),
-        server(options, traffic, *this, std::move(r), Seed()),
+        servers(MakeServers(std::move(r))),
         wake_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~State() override { close(wake_fd); }
 
@@ -53,9 +54,10 @@ struct RedisHub::State final : ServerOwner {
   std::thread thread;
   Traffic traffic;
 
-  Server server;
+  std::unique_ptr<Servers> servers;
   const int wake_fd;
   std::vector<Pending> drained;
+  std::vector<pollfd> sockets;
   int64_t now = 0;
   int64_t stop_deadline = kNever;
   bool told_down = false;
@@ -66,6 +68,7 @@ struct RedisHub::State final : ServerOwner {
     [[maybe_unused]] const ssize_t size = write(wake_fd, &one, sizeof one);
   }
 
+  std::unique_ptr<Servers> MakeServers(RelayHooks relay);
   void OnUp(const ProbeResult& greeted) override;
   void OnBreak(const std::string& why) override;
 
@@ -73,6 +76,13 @@ struct RedisHub::State final : ServerOwner {
   int PollTimeout() const;
   void TakeIncoming();
 };
+
+std::unique_ptr<Servers> RedisHub::State::MakeServers(RelayHooks relay) {
+  if (options.cluster.empty()) {
+    return std::make_unique<Server>(options, traffic, *this, std::move(relay), Seed());
+  }
+  return std::make_unique<Cluster>(options, traffic, *this, std::move(relay), Seed());
+}
 
 void RedisHub::State::OnUp(const ProbeResult& greeted) {
   told_down = false;
@@ -98,11 +108,11 @@ void RedisHub::State::TakeIncoming() {
   for (Callback& done : no) {
     done(Failure{Failure::Kind::kFull, "the queue towards Redis is at its bound"});
   }
-  for (Pending& pending : drained) server.Add(std::move(pending));
+  for (Pending& pending : drained) servers->Add(std::move(pending));
 }
 
 int RedisHub::State::PollTimeout() const {
-  const int64_t next = std::min(stop_deadline, server.DueMs(now));
+  const int64_t next = std::min(stop_deadline, servers->DueMs(now));
   return static_cast<int>(std::clamp<int64_t>(next - now, 0, 60'000));
 }
 
@@ -116,25 +126,26 @@ void RedisHub::State::Run() {
     now = SystemNow().mono_ms;
     // While calls gather they stay in `incoming`, and the eventfd, set by the first, is not looked
     // at: the others cost their submitters no system call, and this thread sleeps.
-    const int64_t gather = server.GatherLeft(now);
+    const int64_t gather = servers->GatherLeft(now);
     if (gather == 0) TakeIncoming();
-    server.Work(now, gather == 0);
-    if (stop_deadline != kNever && (server.idle() || now >= stop_deadline)) break;
-    const bool gathering = server.GatherLeft(now) > 0;
-    pollfd fds[3] = {
-        {gathering ? -1 : wake_fd, POLLIN, 0}, server.CallsSocket(), server.RelaySocket()};
-    poll(fds, 3, gathering ? static_cast<int>(server.GatherLeft(now)) : PollTimeout());
+    servers->Work(now, gather == 0);
+    if (stop_deadline != kNever && (servers->idle() || now >= stop_deadline)) break;
+    const bool gathering = servers->GatherLeft(now) > 0;
+    sockets.clear();
+    sockets.push_back({gathering ? -1 : wake_fd, POLLIN, 0});
+    servers->AppendSockets(sockets);
+    poll(sockets.data(), sockets.size(),
+         gathering ? static_cast<int>(servers->GatherLeft(now)) : PollTimeout());
     now = SystemNow().mono_ms;
-    if ((fds[0].revents & POLLIN) != 0) {
+    if ((sockets[0].revents & POLLIN) != 0) {
       uint64_t value = 0;
       [[maybe_unused]] const ssize_t got = read(wake_fd, &value, sizeof value);
       traffic.wakeups.fetch_add(1, std::memory_order_relaxed);
     }
-    if (fds[1].revents != 0) server.OnCallsSocket(fds[1].revents, now);
-    if (fds[2].revents != 0) server.OnRelaySocket(fds[2].revents, now);
+    servers->OnSockets(sockets.data() + 1, now);
   }
   TakeIncoming();
-  server.Stop("the hub is being stopped");
+  servers->Stop("the hub is being stopped");
 }
 
 RedisHub::RedisHub(RedisOptions options, StatusCallback on_status, RelayHooks relay)
@@ -184,7 +195,7 @@ void RedisHub::Stop() {
 RedisHub::Stats RedisHub::stats() const {
   const State& s = *state_;
   const Traffic& t = s.traffic;
-  const RelayLink::Counts relay = s.server.relay_counts();
+  const RelayLink::Counts relay = s.servers->relay_counts();
   return {.calls = t.calls,
           .bytes = t.bytes,
           .connects = t.connects,
@@ -212,18 +223,53 @@ namespace {
   return status;
 }
 
-Result<ProbeResult> ProbeAt(const RedisOptions& options, const RedisAddress& to) {
+Result<ProbeResult> ProbeAt(const RedisOptions& options, const RedisAddress& to,
+                            const std::vector<uint32_t>& served = {}) {
   Link link;
-  Greeting greeting(options, {}, Text(to));
+  Greeting greeting(options, {}, Text(to), served);
   const ::nightjar::Status status = Speak(link, to, options.connect_timeout_ms, greeting);
   if (!status.ok()) return status;
   return greeting.result();
+}
+
+// The server of the first partition, which says how many there are, then the others.
+Result<ProbeResult> ProbeAll(const RedisOptions& options, const SlotMap& map) {
+  const auto first = map.ShardOf(SlotOfPartition(0));
+  if (!first) return ::nightjar::Status(Code::kUnavailable, "a slot of the Cluster is not served");
+  auto result = ProbeAt(options, map.shards()[*first].master.address, {0});
+  if (!result.ok()) return result;
+  std::vector<std::vector<uint32_t>> served(map.shards().size());
+  for (uint32_t p = 0; p < result.value().info.partitions; ++p) {
+    if (const auto shard = map.ShardOf(SlotOfPartition(p))) served[*shard].push_back(p);
+  }
+  for (size_t i = 0; i < served.size(); ++i) {
+    if (i == *first || served[i].empty()) continue;
+    const auto other = ProbeAt(options, map.shards()[i].master.address, served[i]);
+    if (!other.ok()) return other;
+    for (const std::string& warning : other.value().warnings) {
+      result.value().warnings.push_back(Text(map.shards()[i].master.address) + ": " + warning);
+    }
+  }
+  return result;
+}
+
+Result<ProbeResult> ProbeCluster(const RedisOptions& options) {
+  Result<ProbeResult> result(::nightjar::Status(Code::kUnavailable, "no nodes"));
+  for (const RedisAddress& address : options.cluster) {
+    Link link;
+    AskSlots ask(options, address);
+    const ::nightjar::Status status = Speak(link, address, options.sentinel_timeout_ms, ask);
+    result = status.ok() ? ProbeAll(options, ask.map()) : Result<ProbeResult>(status);
+    if (result.ok() || result.status().code() != Code::kUnavailable) break;
+  }
+  return result;
 }
 
 }  // namespace
 
 Result<ProbeResult> Probe(const RedisOptions& options) {
   if (::nightjar::Status status = CheckDurability(options); !status.ok()) return status;
+  if (!options.cluster.empty()) return ProbeCluster(options);
   if (options.sentinels.empty()) return ProbeAt(options, AddressOf(options));
   Result<ProbeResult> result(::nightjar::Status(Code::kUnavailable, "no Sentinels"));
   for (const RedisAddress& address : options.sentinels) {

@@ -126,7 +126,7 @@ void RelayLink::Follow(const RedisAddress& at, const std::string& run_id,
 }
 
 void RelayLink::Work(int64_t now_ms) {
-  if (!on_ || !at_) return;
+  if (!on_ || channels_.empty()) return;
   if (link_.state() == Link::State::kClosed) {
     if (now_ms < next_open_) return;
     opening_.emplace(options_, channels_);
@@ -149,7 +149,7 @@ void RelayLink::Work(int64_t now_ms) {
 }
 
 int64_t RelayLink::DueMs() const {
-  if (!on_ || !at_) return kNever;
+  if (!on_ || channels_.empty()) return kNever;
   switch (link_.state()) {
     case Link::State::kClosed:
       return next_open_;

@@ -1,7 +1,6 @@
 #include "common/hub/redis/server.h"
 
 #include <algorithm>
-#include <numeric>
 #include <limits>
 
 #include "common/hub/redis/decode.h"
@@ -9,6 +8,7 @@
 namespace nightjar::hub {
 namespace {
 
+constexpr int64_t kSetupAgainMs = 50;  // for a partition that is on its way
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 }  // namespace
@@ -32,6 +32,10 @@ void Server::Pump() {
   while (!waiting_.empty()) {
     Pending pending = std::move(waiting_.front());
     waiting_.pop_front();
+    if (in_cluster() && !encoder_->Serves(pending.partition)) {
+      owner_.OnTurnedAway(std::move(pending), {});
+      continue;
+    }
     if (std::optional<Reply> local = encoder_->Encode(pending.call, out_)) {
       traffic_.Answer(pending, std::move(*local));
       continue;
@@ -40,6 +44,7 @@ void Server::Pump() {
     pending.sent = true;
     flying_.push_back(std::move(pending));
   }
+  AskForPartitions();
   const int64_t quiet = now_ - link_.heard_ms();
   if (flying_.empty() && quiet >= options_.ping_ms) {
     flying_.push_back({.call = Info{}, .done = {}, .kind = Pending::Kind::kPing});
@@ -71,6 +76,8 @@ bool Server::OnReply(const redisReply& raw) {
     case Pending::Kind::kCall:
       OnCallReply(std::move(pending), raw);
       return true;
+    case Pending::Kind::kSetup:
+      return OnSetup(pending.partition, raw);
     case Pending::Kind::kRole:
       if (replicas_->OnRole(raw)) return true;
       trouble_ = replicas_->reason();
@@ -85,6 +92,14 @@ bool Server::OnReply(const redisReply& raw) {
 
 void Server::OnCallReply(Pending pending, const redisReply& raw) {
   if (!pending.done) return;
+  if (in_cluster()) {
+    const auto redirect = ReadRedirect(raw, master_);
+    if (redirect) pending.sent = false;
+    if (redirect || (owner_.HoldsBack(pending.partition) && MayRepeat(pending.call))) {
+      owner_.OnTurnedAway(std::move(pending), redirect);
+      return;
+    }
+  }
   Reply reply = Decode(pending.call, raw);
   if (replicas_) {
     held_.emplace_back(std::move(pending), std::move(reply));
@@ -133,7 +148,11 @@ RelayHooks Server::Hold(RelayHooks to) {
 void Server::OpenIfDue() {
   if (link_.state() != Link::State::kClosed || now_ < next_open_) return;
   Status status;
-  if (options_.sentinels.empty()) {
+  if (in_cluster()) {
+    if (!placed_ || placed_here_.empty()) return;
+    master_ = *placed_;
+    status = OpenMaster();
+  } else if (options_.sentinels.empty()) {
     master_ = AddressOf(options_);
     status = OpenMaster();
   } else {  // each time another one: this one may be behind
@@ -146,12 +165,12 @@ void Server::OpenIfDue() {
 
 Status Server::OpenMaster() {
   sentinel_.reset();
-  greeting_.emplace(options_, last_, Text(master_));
+  greeted_with_ = placed_here_;
+  greeting_.emplace(options_, last_, Text(master_), placed_here_);
   return link_.Open(now_, master_, options_.connect_timeout_ms, *greeting_);
 }
 
-void Server::OnCallsSocket(short revents, int64_t now) {
-  now_ = now;
+void Server::OnLinkEvents(short revents) {
   const bool was_up = link_.state() == Link::State::kUp;
   Status status =
       link_.OnEvents(revents, now_, [this](const redisReply& raw) { return OnReply(raw); });
@@ -171,13 +190,11 @@ void Server::LinkUp() {
   last_ = greeting_->link();
   backoff_.Reset();
   encoder_.emplace(greeting_->epochs(), options_.journal_max, options_.tasks_max,
-                   greeting_->ids_from_ms());
+                   greeting_->ids_from_ms(), in_cluster());
   if (options_.durability == Durability::kReplica) {
     replicas_.emplace(options_, greeting_->in_step(), last_.master.asked);
   }
-  std::vector<uint32_t> partitions(greeted.info.partitions);
-  std::iota(partitions.begin(), partitions.end(), 0U);
-  relay_.Follow(master_, last_.run_id, partitions, now_);
+  FollowRelay();
   traffic_.connects.fetch_add(1, std::memory_order_relaxed);
   owner_.OnUp(greeted);
 }
@@ -205,7 +222,10 @@ void Server::Break(const std::string& why) {
   std::deque<Pending> lost = TakeWritten();
   for (; !lost.empty(); lost.pop_back()) {
     Pending& pending = lost.back();
-    if (pending.done && (!pending.sent || MayRepeat(pending.call))) {
+    if (pending.done && in_cluster() && owner_.HoldsBack(pending.partition) &&
+        (!pending.sent || MayRepeat(pending.call))) {
+      owner_.OnTurnedAway(std::move(pending), {});
+    } else if (pending.done && (!pending.sent || MayRepeat(pending.call))) {
       waiting_.push_front(std::move(pending));
     } else if (pending.done) {
       flying_.push_front(std::move(pending));  // for the moment: to be failed in order, below
@@ -260,6 +280,122 @@ void Server::Stop(const std::string& why) {
   for (Pending& pending : rest) traffic_.Answer(pending, Unavailable(why));
 }
 
+void Server::AppendSockets(std::vector<pollfd>& sockets) const {
+  sockets.push_back({link_.fd(), link_.events(), 0});
+  sockets.push_back({relay_.fd(), relay_.events(), 0});
+}
+
+const pollfd* Server::OnSockets(const pollfd* sockets, int64_t now) {
+  now_ = now;
+  if (sockets[0].revents != 0) OnLinkEvents(sockets[0].revents);
+  if (sockets[1].revents != 0) relay_.OnEvents(sockets[1].revents, now);
+  return sockets + 2;
+}
+
+// ---- in a Cluster -----------------------------------------------------------------------------
+
+void Server::Place(const RedisAddress& at, std::vector<uint32_t> partitions, int64_t now) {
+  now_ = now;
+  const bool moved = placed_ != at;
+  placed_ = at;
+  placed_here_ = std::move(partitions);
+  if (moved || placed_here_.empty()) {
+    if (link_.state() != Link::State::kClosed) {
+      Break(placed_here_.empty() ? "it serves nothing any more" : "it is at " + Text(at) + " now");
+    }
+    if (moved) next_open_ = now, backoff_.Reset();
+  }
+  if (placed_here_.empty()) relay_.Follow(at, {}, {}, now);
+  if (!encoder_) return;
+  bool left = false;
+  for (uint32_t p = 0; p < encoder_->partitions(); ++p) {
+    if (!encoder_->Serves(p) || std::binary_search(placed_here_.begin(), placed_here_.end(), p)) {
+      continue;
+    }
+    encoder_->SetEpoch(p, 0);
+    left = true;
+  }
+  if (left) FollowRelay();
+}
+
+void Server::Reopen(int64_t now) {
+  now_ = now;
+  if (link_.state() != Link::State::kClosed) Break("it is to be greeted anew");
+  backoff_.Reset();
+  next_open_ = now;
+}
+
+std::deque<Pending> Server::Withdraw(uint32_t partition) {
+  std::deque<Pending> of, rest;
+  for (Pending& pending : waiting_) {
+    (pending.partition == partition ? of : rest).push_back(std::move(pending));
+  }
+  waiting_.swap(rest);
+  return of;
+}
+
+bool Server::HasWritten(uint32_t partition) const {
+  const auto is_of = [partition](const Pending& pending) {
+    return pending.kind == Pending::Kind::kCall && pending.partition == partition;
+  };
+  return std::any_of(flying_.begin(), flying_.end(), is_of) ||
+         std::any_of(held_.begin(), held_.end(),
+                     [&is_of](const auto& answer) { return is_of(answer.first); });
+}
+
+// What has come since the greeting was moved here as it was, and stands under what the others here
+// do. What was here then, but on its way, is judged as the others were.
+void Server::AskForPartitions() {
+  if (!in_cluster() || now_ < next_setup_) return;
+  CommandWriter c(true);
+  for (const uint32_t p : placed_here_) {
+    if (encoder_->Serves(p) || p >= encoder_->partitions()) continue;
+    next_setup_ = now_ + kSetupAgainMs;
+    const std::string address = Text(master_);
+    WriteSetup(c,
+               {.partitions = encoder_->partitions(),
+                .known_epoch = last_.epoch,
+                .verdict = !replicas_ ? ""
+                           : std::binary_search(greeted_with_.begin(), greeted_with_.end(), p)
+                               ? greeting_->verdict()
+                               : "sound",
+                .history = last_.master.history,
+                .address = address},
+               {p});
+    c.AppendTo(out_);
+    flying_.push_back({.call = Info{}, .done = {}, .kind = Pending::Kind::kSetup, .partition = p});
+  }
+}
+
+bool Server::OnSetup(uint32_t partition, const redisReply& raw) {
+  if (ReadRedirect(raw, master_)) return true;  // it is still on its way
+  const auto setup = ReadSetup(raw, {partition});
+  if (!setup.ok()) {
+    trouble_ = setup.status().message();
+    return false;
+  }
+  if (!std::binary_search(placed_here_.begin(), placed_here_.end(), partition)) return true;
+  encoder_->SetEpoch(partition, setup.value().epochs.front());
+  encoder_->NotBefore(setup.value().ids_from_ms);
+  last_.epoch = std::max(last_.epoch, setup.value().epochs.front());
+  FollowRelay();
+  owner_.OnCame(partition);
+  return true;
+}
+
+bool Server::AllServed() const {
+  return std::all_of(placed_here_.begin(), placed_here_.end(),
+                     [this](uint32_t p) { return Serves(p) || p >= encoder_->partitions(); });
+}
+
+void Server::FollowRelay() {
+  std::vector<uint32_t> partitions;
+  for (uint32_t p = 0; p < encoder_->partitions(); ++p) {
+    if (encoder_->Serves(p)) partitions.push_back(p);
+  }
+  relay_.Follow(master_, last_.run_id, partitions, now_);
+}
+
 void Server::Work(int64_t now, bool write) {
   now_ = now;
   Expire();
@@ -281,9 +417,10 @@ int64_t Server::DueMs(int64_t now) const {
       held_.begin(), held_.end(), [](const auto& answer) { return answer.first.done != nullptr; });
   if (held_one != held_.end()) next = std::min(next, held_one->first.deadline_ms);
   if (!waiting_.empty()) next = std::min(next, waiting_.front().deadline_ms);
+  if (in_cluster() && encoder_ && !AllServed()) next = std::min(next, next_setup_);
   switch (link_.state()) {
     case Link::State::kClosed:
-      return std::min(next, next_open_);
+      return in_cluster() && placed_here_.empty() ? next : std::min(next, next_open_);
     case Link::State::kConnecting:
     case Link::State::kGreeting:
       return std::min(next, link_.deadline_ms());

@@ -9,12 +9,11 @@
 // Threads: the hub's, which polls the two sockets. Times in ms, steady.
 #pragma once
 
-#include <poll.h>
-
 #include <deque>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/backoff.h"
 #include "common/hub/redis/encode.h"
@@ -25,49 +24,38 @@
 #include "common/hub/redis/relay_link.h"
 #include "common/hub/redis/replicas.h"
 #include "common/hub/redis/sentinel.h"
+#include "common/hub/redis/servers.h"
 
 namespace nightjar::hub {
 
-class Server;
-
-// Whom a server tells. Called from the server's functions; may not call back into it.
-class ServerOwner {
- public:
-  virtual ~ServerOwner() = default;
-  virtual void OnUp(const ProbeResult& greeted) = 0;
-  // Of every break, also of an attempt to connect.
-  virtual void OnBreak(const std::string& why) = 0;
-};
-
-class Server {
+class Server final : public Servers {
  public:
   // All must outlive this. `relay` without a broker id: nothing is listened to.
   Server(const RedisOptions& options, Traffic& traffic, ServerOwner& owner, RelayHooks relay,
          uint64_t seed);
   Server(const Server&) = delete;
 
-  void Add(Pending call) { waiting_.push_back(std::move(call)); }
+  void Add(Pending call) override { waiting_.push_back(std::move(call)); }
+  bool idle() const override { return flying_.empty() && waiting_.empty(); }
+  int64_t GatherLeft(int64_t now) const override;
+  void Work(int64_t now, bool write) override;
+  int64_t DueMs(int64_t now) const override;
+  void AppendSockets(std::vector<pollfd>& sockets) const override;
+  const pollfd* OnSockets(const pollfd* sockets, int64_t now) override;
+  void Stop(const std::string& why) override;
+  RelayLink::Counts relay_counts() const override { return relay_.counts(); }
 
-  // How long calls still gather before the next write; 0: they need not.
-  int64_t GatherLeft(int64_t now) const;
-  // No call waits or is under way.
-  bool idle() const { return flying_.empty() && waiting_.empty(); }
-
-  // What is due: calls whose time is over, connecting, giving up, and (`write`) what waits.
-  void Work(int64_t now, bool write);
-  // When Work is due next, if nothing comes before.
-  int64_t DueMs(int64_t now) const;
-
-  // poll passes over a socket that is negative: a link that is closed.
-  pollfd CallsSocket() const { return {link_.fd(), link_.events(), 0}; }
-  pollfd RelaySocket() const { return {relay_.fd(), relay_.events(), 0}; }
-  void OnCallsSocket(short revents, int64_t now);
-  void OnRelaySocket(short revents, int64_t now) { relay_.OnEvents(revents, now); }
-
-  // For good; every call is failed.
-  void Stop(const std::string& why);
-
-  RelayLink::Counts relay_counts() const { return relay_.counts(); }  // any thread
+  // In a Cluster: where it is now, and the partitions that it has (in ascending order). Not
+  // connected to before both are known, and while it has none.
+  void Place(const RedisAddress& at, std::vector<uint32_t> partitions, int64_t now);
+  // Connects anew, to be greeted with all that is placed here by then.
+  void Reopen(int64_t now);
+  // Takes the calls of a partition that wait to be written, in their order.
+  std::deque<Pending> Withdraw(uint32_t partition);
+  // Is a call of the partition under way?
+  bool HasWritten(uint32_t partition) const;
+  // Is the link up, and the partition set up there?
+  bool Serves(uint32_t partition) const { return encoder_ && encoder_->Serves(partition); }
 
  private:
   void Expire();
@@ -80,6 +68,12 @@ class Server {
   bool OnReply(const redisReply& raw);
   void OnCallReply(Pending pending, const redisReply& raw);
   bool OnWait(const redisReply& raw);
+  bool OnSetup(uint32_t partition, const redisReply& raw);
+  void AskForPartitions();
+  bool AllServed() const;
+  void OnLinkEvents(short revents);
+  void FollowRelay();
+  bool in_cluster() const { return !options_.cluster.empty(); }
   bool BatchUnderWay() const { return replicas_ && !flying_.empty(); }
   // Takes everything that was written and is not answered, in its order.
   std::deque<Pending> TakeWritten();
@@ -94,7 +88,11 @@ class Server {
   size_t next_sentinel_ = 0;
   std::optional<AskSentinel> sentinel_;  // while the link is to one, which is asked
   RedisAddress master_;
-  std::optional<Greeting> greeting_;  // of the link, from its opening on
+  std::optional<RedisAddress> placed_;  // in a Cluster
+  std::vector<uint32_t> placed_here_;   // partitions
+  std::vector<uint32_t> greeted_with_;  // of them, when the link was opened
+  int64_t next_setup_ = 0;              // of those that have come since
+  std::optional<Greeting> greeting_;    // of the link, from its opening on
   LastLink last_;
   std::optional<Encoder> encoder_;  // while the link is up
   Backoff backoff_;
