@@ -22,7 +22,7 @@ struct Partition {
   uint32_t operator()(const Heads& c) const {
     return c.sessions.empty() ? 0 : Of(c.sessions.front().uid);
   }
-  uint32_t operator()(const Mark& c) const { return Of(c.chat); }
+  uint32_t operator()(const MoveMark& c) const { return Of(c.chat); }
   uint32_t operator()(const TellMark& c) const { return Of(c.author); }
   uint32_t operator()(const GetPresence& c) const { return OfFirst(c.uids); }
   uint32_t operator()(const Watch& c) const { return OfFirst(c.uids); }
