@@ -41,7 +41,7 @@ int Fail(const std::string& what) {
 int main(int argc, char** argv) {
   ProcessOptions options;
   std::string redis = "127.0.0.1:6379";
-  std::string sentinels, durability = "fsync";
+  std::string sentinels, cluster, durability = "fsync";
   std::string store;
   std::vector<std::string> brokers;
   std::string level = "info";
@@ -62,6 +62,10 @@ int main(int argc, char** argv) {
   auto* sentinel_option = app.add_option("--redis-sentinels", sentinels,
                                          "HOST:PORT[,HOST:PORT...] of Sentinels to ask for Redis");
   sentinel_option->excludes(redis_option);
+  app.add_option("--redis-cluster", cluster,
+                 "HOST:PORT[,HOST:PORT...] of some nodes of a Redis Cluster")
+      ->excludes(redis_option)
+      ->excludes(sentinel_option);
   app.add_option("--redis-master", options.redis.master, "the master's name among the Sentinels")
       ->capture_default_str();
   app.add_option("--sentinel-password-file", options.redis.sentinel_password,
@@ -121,6 +125,11 @@ int main(int argc, char** argv) {
     auto addresses = nightjar::hub::ParseRedisAddresses(sentinels);
     if (!addresses.ok()) return Fail("--redis-sentinels: " + addresses.status().message());
     options.redis.sentinels = std::move(addresses).value();
+  }
+  if (!cluster.empty()) {
+    auto addresses = nightjar::hub::ParseRedisAddresses(cluster);
+    if (!addresses.ok()) return Fail("--redis-cluster: " + addresses.status().message());
+    options.redis.cluster = std::move(addresses).value();
   }
   const auto parsed_durability = nightjar::hub::ParseDurability(durability);
   if (!parsed_durability.ok()) return Fail("--durability: " + parsed_durability.status().message());

@@ -13,6 +13,7 @@
 #include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/hub/redis/open_hub.h"
 #include "common/hub/redis/redis_hub.h"
 #include "common/mqtt/client.h"
 #include "persister/chat_reader.h"
@@ -172,25 +173,26 @@ bool TellReady(const ProcessOptions& options) {
 
 int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbStore& store,
           Signals& signals) {
-  hub::RedisHub hub(options.redis, [](const hub::RedisHub::Status& status) {
-    if (status.up) {
-      log::Info("hub: connected epoch={}", status.info.epoch);
-    } else {
-      log::Warning("hub: away: {}", status.reason);
-    }
-  });
+  auto hub = hub::OpenHub(
+      options.redis, found.info.partitions, [](const hub::RedisHub::Status& status) {
+        if (status.up) {
+          log::Info("hub: connected epoch={}", status.info.epoch);
+        } else {
+          log::Warning("hub: away: {}", status.reason);
+        }
+      });
 
   JournalConsumer::Options journal;
   journal.seed = RandomSeed();
   journal.owner = fmt::format("{}#{:016x}", options.id, journal.seed);
   journal.partitions = found.info.partitions;
   journal.lease_ttl_ms = options.lease_ttl_ms;
-  JournalWorker worker(journal, hub, store, LogSay);
+  JournalWorker worker(journal, *hub, store, LogSay);
   worker.Start();
 
   ChatReader::Options reading;
   reading.partitions = found.info.partitions;
-  ChatReader reader(reading, hub, store);
+  ChatReader reader(reading, *hub, store);
   HistoryService::Options desk;
   desk.threads = options.threads;
   HistoryService service(desk, reader);
@@ -217,7 +219,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbS
   for (auto& client : clients) client->Stop();
   if (!worker.Stop(kStopMs)) log::Warning("leases not given back; they run out by themselves");
   LogCounters(worker, service);
-  hub.Stop();
+  hub.reset();
   return 0;
 }
 

@@ -61,6 +61,16 @@ Status SetSentinels(Options& options, const std::string& value) {
   return Status::Ok();
 }
 
+Status SetCluster(Options& options, const std::string& value) {
+  auto addresses = hub::ParseRedisAddresses(value);
+  if (!addresses.ok()) {
+    return Bad("plugin_opt_redis_cluster must be HOST:PORT[,HOST:PORT...]: " +
+               addresses.status().message());
+  }
+  options.redis.cluster = std::move(addresses).value();
+  return Status::Ok();
+}
+
 Status SetDurability(Options& options, const std::string& value) {
   const auto durability = hub::ParseDurability(value);
   if (!durability.ok()) return Bad("plugin_opt_durability: " + durability.status().message());
@@ -108,6 +118,7 @@ const std::vector<TextOption>& TextOptions() {
   static const std::vector<TextOption> kOptions = {
       {"redis", true, SetRedis},
       {"redis_sentinels", false, SetSentinels},
+      {"redis_cluster", false, SetCluster},
       {"redis_master", false,
        [](Options& o, const std::string& v) {
          o.redis.master = v;
@@ -240,13 +251,16 @@ Result<Options> ParseOptions(const OptionLines& lines) {
     if (const Status status = SetOne(options, name, value); !status.ok()) return status;
   }
   for (const auto& option : TextOptions()) {
-    const bool by_sentinels = option.name == "redis" && seen.contains("redis_sentinels");
-    if (option.needed && !by_sentinels && !seen.contains(std::string(option.name))) {
+    const bool named_otherwise = option.name == "redis" && (seen.contains("redis_sentinels") ||
+                                                            seen.contains("redis_cluster"));
+    if (option.needed && !named_otherwise && !seen.contains(std::string(option.name))) {
       return Bad(fmt::format("plugin_opt_{} is missing from mosquitto.conf", option.name));
     }
   }
-  if (seen.contains("redis") && seen.contains("redis_sentinels")) {
-    return Bad("plugin_opt_redis and plugin_opt_redis_sentinels: only one of them can be given");
+  if (seen.count("redis") + seen.count("redis_sentinels") + seen.count("redis_cluster") > 1) {
+    return Bad(
+        "plugin_opt_redis, plugin_opt_redis_sentinels and plugin_opt_redis_cluster: only one of "
+        "them can be given");
   }
   if (const Status status = hub::CheckDurability(options.redis); !status.ok()) {
     return Bad("plugin_opt_durability: " + status.message());

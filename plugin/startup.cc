@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/base/clock.h"
+#include "common/hub/redis/open_hub.h"
 #include "common/hub/redis/redis_hub.h"
 #include "plugin/claim.h"
 
@@ -114,8 +115,8 @@ Status Join(const Options& options, const core::Config& config, HubShell& link) 
     if (up) link.RelayUp();
     arrival->Relay(up);
   };
-  auto owned = std::make_unique<hub::RedisHub>(
-      redis,
+  auto owned = hub::OpenHub(
+      redis, config.partitions,
       [&link, arrival](const hub::RedisHub::Status& status) {
         if (status.up) {
           link.LinkUp(status.warnings);
