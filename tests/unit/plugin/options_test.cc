@@ -70,6 +70,19 @@ TEST(Options, SentinelsStandForTheAddressOfRedis) {
   EXPECT_FALSE(ParseOptions(both).ok());
 }
 
+TEST(Options, NodesOfAClusterStandForTheAddressOfRedis) {
+  OptionLines lines = {{"redis_cluster", "10.0.0.1:7000,[::1]:7001"},
+                       {"durability", "replica"},
+                       {"key_file", "/k.json"},
+                       {"wake_socket", "/run/w.sock"}};
+  const auto options = ParseOptions(lines);
+  ASSERT_TRUE(options.ok()) << options.status().message();
+  EXPECT_EQ(options->redis.cluster,
+            (std::vector<hub::RedisAddress>{{"10.0.0.1", 7000}, {"::1", 7001}}));
+  lines.emplace_back("redis_sentinels", "a:1");
+  EXPECT_FALSE(ParseOptions(lines).ok());
+}
+
 TEST(Options, FsyncAloneIsRefusedWithSentinels) {
   const auto options = ParseOptions(BySentinels("a:1", "fsync"));
   ASSERT_FALSE(options.ok());
