@@ -15,11 +15,13 @@ JournalWorker::JournalWorker(JournalConsumer::Options options, hub::Hub& hub, St
       hub_(hub),
       store_(store),
       say_(std::move(say)),
-      answers_(std::make_shared<Mailbox<Answer>>(kAnswersMost)) {}
+      answers_(std::make_shared<Mailbox<Answer>>(kAnswersMost)),
+      puts_(1) {}
 
 JournalWorker::~JournalWorker() { Stop(0); }
 
 void JournalWorker::Start() {
+  storing_ = std::thread([this] { StoreAll(); });
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -28,6 +30,8 @@ bool JournalWorker::Stop(int64_t most_ms) {
   stop_at_ms_ = SystemNow().mono_ms + most_ms;
   (void)answers_->TryPush({});  // tag 0: only wakes; full: it is awake
   thread_.join();
+  puts_.Close();
+  storing_.join();
   answers_->Close();
   return stopped_cleanly_;
 }
@@ -65,7 +69,11 @@ void JournalWorker::Run() {
     const int64_t wait = std::clamp<int64_t>(until - now, stopping ? 1 : 0, 1000);
     if (auto answer = answers_->Take(wait)) {
       Actions more;
-      consumer_.OnHubReply(answer->tag, std::move(answer->reply), SystemNow().mono_ms, more);
+      if (answer->stored) {
+        consumer_.OnStored(*answer->stored, SystemNow().mono_ms, more);
+      } else {
+        consumer_.OnHubReply(answer->tag, std::move(answer->reply), SystemNow().mono_ms, more);
+      }
       Do(std::move(more));
     }
   }
@@ -73,26 +81,29 @@ void JournalWorker::Run() {
   stopped_cleanly_ = consumer_.stopped();
 }
 
+void JournalWorker::StoreAll() {
+  while (auto put = puts_.Take(-1)) {
+    Answer answer;
+    answer.stored = store_.Put(*put->records);
+    put.reset();
+    (void)answers_->TryPush(std::move(answer));
+  }
+}
+
 void JournalWorker::Do(Actions actions) {
-  // Storing leads to further actions, of this same thread: a loop rather than a recursion.
-  while (!actions.empty()) {
-    Actions more;
-    for (Action& action : actions) {
-      if (auto* ask = std::get_if<AskHub>(&action)) {
-        if (auto* dead = std::get_if<hub::PutDeadLetter>(&ask->call)) {
-          dead->now_ms = SystemNow().unix_ms;
-        }
-        hub_.Submit(std::move(ask->call), [answers = answers_, tag = ask->tag](hub::Reply reply) {
-          (void)answers->TryPush({tag, std::move(reply)});  // closed: nobody waits any more
-        });
-      } else if (auto* put = std::get_if<PutRecords>(&action)) {
-        const Status status = store_.Put(*put->records);
-        consumer_.OnStored(status, SystemNow().mono_ms, more);
-      } else {
-        say_(std::get<Say>(action));
+  for (Action& action : actions) {
+    if (auto* ask = std::get_if<AskHub>(&action)) {
+      if (auto* dead = std::get_if<hub::PutDeadLetter>(&ask->call)) {
+        dead->now_ms = SystemNow().unix_ms;
       }
+      hub_.Submit(std::move(ask->call), [answers = answers_, tag = ask->tag](hub::Reply reply) {
+        (void)answers->TryPush({tag, std::move(reply), {}});  // closed: nobody waits any more
+      });
+    } else if (auto* put = std::get_if<PutRecords>(&action)) {
+      (void)puts_.TryPush(std::move(*put));  // at most one is under way
+    } else {
+      say_(std::get<Say>(action));
     }
-    actions = std::move(more);
   }
 }
 

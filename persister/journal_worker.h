@@ -1,13 +1,15 @@
 // The thread that does what the JournalConsumer decides.
 //
-// Threads: the consumer and Put belong to the worker's own thread; replies of the hub come to it
-// through a mailbox. The other methods: any thread.
+// Threads: the consumer belongs to the worker's own thread. Put has a second one, so that leases
+// are renewed however long a store takes; what it says, and replies of the hub, come back through a
+// mailbox. The other methods: any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "common/hub/hub.h"
@@ -25,8 +27,8 @@ class JournalWorker {
   ~JournalWorker();  // as Stop(0), if nobody stopped it
 
   void Start();
-  // Finishes the round under way and gives the leases back, for at most `most_ms`. False: gave up
-  // (the leases then run out by themselves).
+  // Finishes the round under way and gives the leases back, for at most `most_ms`, and then for as
+  // long as a Put under way takes. False: gave up (the leases then run out by themselves).
   bool Stop(int64_t most_ms);
 
   bool leased_once() const { return leased_once_; }
@@ -36,8 +38,10 @@ class JournalWorker {
   struct Answer {
     uint64_t tag = 0;
     hub::Reply reply;
+    std::optional<Status> stored;  // the store's rather than the hub's
   };
   void Run();
+  void StoreAll();
   void Do(Actions actions);
   void Publish();
 
@@ -51,7 +55,8 @@ class JournalWorker {
   std::atomic<bool> stopped_cleanly_{false};
   mutable std::mutex counters_mutex_;
   JournalConsumer::Counters counters_;
-  std::thread thread_;
+  Mailbox<PutRecords> puts_;
+  std::thread thread_, storing_;
 };
 
 }  // namespace nightjar::persist

@@ -14,6 +14,7 @@ using nightjar::persist::Address;
 using nightjar::persist::ProcessOptions;
 
 constexpr std::string_view kRocksDb = "rocksdb:";
+constexpr std::string_view kHbase = "hbase:";
 
 bool ParseAddress(const std::string& text, Address& address) {
   const size_t colon = text.rfind(':');
@@ -22,6 +23,41 @@ bool ParseAddress(const std::string& text, Address& address) {
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, address.port);
   return error == std::errc() && rest == end && address.port != 0;
+}
+
+// HOST:PORT[,HOST:PORT...]
+bool ParseServers(const std::string& text,
+                  std::vector<nightjar::hbase::LinkOptions::Server>& servers) {
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    Address address;
+    if (!ParseAddress(text.substr(begin, end - begin), address)) return false;
+    servers.push_back({address.host, address.port});
+    begin = end + 1;
+  }
+  return true;
+}
+
+void AddHbaseOptions(CLI::App& app, nightjar::HbaseStore::Options& options) {
+  app.add_flag("--hbase-framed", options.link.framed, "the Thrift servers run with -f");
+  app.add_flag("--hbase-compact", options.link.compact, "the Thrift servers run with -c");
+  app.add_option("--hbase-connections", options.link.connections, "at most, over all servers")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 256));
+  app.add_option("--hbase-timeout-ms", options.link.timeout_ms, "how long one call may take")
+      ->capture_default_str()
+      ->check(CLI::Range(100, 300'000));
+  app.add_option("--hbase-namespace", options.tables.name_space, "made if missing")
+      ->capture_default_str();
+  app.add_option("--hbase-table-prefix", options.tables.prefix, "before each table's name");
+  app.add_option("--hbase-regions", options.tables.regions, "how many a new table is split into")
+      ->capture_default_str();
+  app.add_option("--hbase-compression", options.tables.compression,
+                 "of new tables: auto (the best there is), none, gz, snappy, lz4 or zstd")
+      ->capture_default_str();
+  app.add_option("--hbase-message-ttl-s", options.tables.message_ttl_s,
+                 "of a new table: messages older than this expire; 0: never")
+      ->capture_default_str();
 }
 
 std::string FirstLine(const std::string& path) {
@@ -54,7 +90,8 @@ int main(int argc, char** argv) {
   app.set_config("--config", "", "TOML file with any of these options; the command line wins");
   app.add_option("--id", options.id, "name of this persister, unique among them")
       ->capture_default_str();
-  auto* redis_option = app.add_option("--redis", redis, "HOST:PORT of Redis, or unix:PATH")->capture_default_str();
+  auto* redis_option =
+      app.add_option("--redis", redis, "HOST:PORT of Redis, or unix:PATH")->capture_default_str();
   app.add_option("--redis-user", options.redis.user, "ACL user; empty: the default one");
   app.add_option("--redis-password-file", options.redis.password,
                  "file whose first line is the password")
@@ -75,12 +112,13 @@ int main(int argc, char** argv) {
                  "fsync or replica: what is read counts once replicas have it (the same as the "
                  "brokers')")
       ->capture_default_str();
-  app.add_option("--replicas-min", options.redis.replicas_min,
-                 "fewest replicas that must have it")
+  app.add_option("--replicas-min", options.redis.replicas_min, "fewest replicas that must have it")
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
   auto* store_option =
-      app.add_option("--store", store, "rocksdb:DIR, where everything is kept; made if missing");
+      app.add_option("--store", store,
+                     "rocksdb:DIR or hbase:HOST:PORT[,HOST:PORT...] (Thrift2 servers), where "
+                     "everything is kept; made if missing");
   app.add_option("--data", options.store_dir, "DIR, short for --store rocksdb:DIR")
       ->excludes(store_option);
   app.add_option("--store-cache-mib", options.store_cache_mib, "memory for reading the store")
@@ -89,6 +127,8 @@ int main(int argc, char** argv) {
   app.add_option("--store-write-mib", options.store_write_mib, "memory for writing the store")
       ->capture_default_str()
       ->check(CLI::Range(8, 1 << 20));
+  nightjar::HbaseStore::Options hbase;
+  AddHbaseOptions(app, hbase);
   app.add_option("--broker", brokers, "HOST:PORT of a broker to answer reads for; repeatable");
   auto* key = app.add_option("--key-file", options.token.key_file,
                              "keys (JSON) to sign this process's own service token with");
@@ -138,10 +178,23 @@ int main(int argc, char** argv) {
     return Fail("--durability: " + status.message());
   }
   if (!store.empty()) {
-    if (!store.starts_with(kRocksDb)) return Fail("--store: only rocksdb:DIR is known: " + store);
-    options.store_dir = store.substr(kRocksDb.size());
+    if (store.starts_with(kRocksDb)) {
+      options.store_dir = store.substr(kRocksDb.size());
+    } else if (store.starts_with(kHbase)) {
+      if (!ParseServers(store.substr(kHbase.size()), hbase.link.servers)) {
+        return Fail("--store: not hbase:HOST:PORT[,HOST:PORT...]: " + store);
+      }
+      if (const auto status = nightjar::hbase::CheckTableOptions(hbase.tables); !status.ok()) {
+        return Fail("--hbase-...: " + status.message());
+      }
+      options.hbase = std::move(hbase);
+    } else {
+      return Fail("--store: rocksdb:DIR or hbase:HOST:PORT[,HOST:PORT...], not " + store);
+    }
   }
-  if (options.store_dir.empty()) return Fail("--store rocksdb:DIR is missing (see --help)");
+  if (options.store_dir.empty() && !options.hbase) {
+    return Fail("--store rocksdb:DIR or hbase:HOST:PORT is missing (see --help)");
+  }
   for (const std::string& broker : brokers) {
     if (!ParseAddress(broker, options.brokers.emplace_back())) {
       return Fail("--broker: not HOST:PORT: " + broker);

@@ -68,7 +68,7 @@ void LogSay(const Say& say) {
   }
 }
 
-std::unique_ptr<RocksDbStore> OpenStore(const ProcessOptions& options, Signals& signals) {
+std::unique_ptr<Store> OpenRocksDb(const ProcessOptions& options, Signals& signals) {
   std::error_code error;
   std::filesystem::create_directories(options.store_dir, error);
   if (error) {
@@ -92,6 +92,34 @@ std::unique_ptr<RocksDbStore> OpenStore(const ProcessOptions& options, Signals& 
     said = true;
     if (signals.Wait(100)) return nullptr;
   }
+}
+
+std::unique_ptr<Store> OpenHbase(const ProcessOptions& options, Signals& signals) {
+  Backoff backoff(250, 5000, RandomSeed());
+  for (bool said = false;;) {
+    auto opened = HbaseStore::Open(*options.hbase);
+    if (opened.ok()) return std::move(opened).value();
+    if (opened.status().code() != Code::kUnavailable) {
+      log::Error("{}", opened.status().message());
+      return nullptr;
+    }
+    if (!said) log::Warning("waiting: {}", opened.status().message());
+    said = true;
+    if (signals.Wait(backoff.NextMs())) return nullptr;
+  }
+}
+
+std::unique_ptr<Store> OpenStore(const ProcessOptions& options, Signals& signals) {
+  return options.hbase ? OpenHbase(options, signals) : OpenRocksDb(options, signals);
+}
+
+std::string StoreName(const ProcessOptions& options) {
+  if (!options.hbase) return options.store_dir;
+  std::string name = "hbase";
+  for (const auto& server : options.hbase->link.servers) {
+    name += fmt::format(":{}:{}", server.host, server.port);
+  }
+  return name;
 }
 
 // Nothing: told to stop, or a server that cannot be a hub.
@@ -171,7 +199,7 @@ bool TellReady(const ProcessOptions& options) {
   return false;
 }
 
-int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbStore& store,
+int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& store,
           Signals& signals) {
   auto hub = hub::OpenHub(
       options.redis, found.info.partitions, [](const hub::RedisHub::Status& status) {
@@ -228,7 +256,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, RocksDbS
 int RunProcess(const ProcessOptions& options) {
   Signals signals;
   log::Notice("starting id={} redis={} store={} brokers={}", options.id, hub::Where(options.redis),
-              options.store_dir, options.brokers.size());
+              StoreName(options), options.brokers.size());
   if (!options.brokers.empty()) {
     if (const auto token = ServiceCredentials(options.token, options.id); !token.ok()) {
       log::Error("no service token: {}", token.status().message());

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/hub/redis/options.h"
+#include "persister/hbase_store.h"
 #include "persister/service_token.h"
 
 namespace nightjar::persist {
@@ -19,7 +21,8 @@ struct Address {
 struct ProcessOptions {
   std::string id = "p1";  // unique among persisters; also the device of its service token
   hub::RedisOptions redis;
-  std::string store_dir;
+  std::string store_dir;                     // RocksDB's
+  std::optional<HbaseStore::Options> hbase;  // instead of it
   size_t store_cache_mib = 64;
   size_t store_write_mib = 64;
   std::vector<Address> brokers;
@@ -31,7 +34,7 @@ struct ProcessOptions {
 
 // Runs until SIGTERM or SIGINT; returns the process's exit code. Errors that waiting does not mend
 // are logged in one line and end it with 1: an unreadable key, a store that cannot be opened, a
-// server that cannot be a hub. A hub or broker that is away is waited for.
+// server that cannot be a hub. A hub, broker or HBase that is away is waited for.
 //
 // Call on the main thread, before any other thread exists: it takes the signals.
 int RunProcess(const ProcessOptions& options);

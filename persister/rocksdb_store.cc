@@ -4,11 +4,9 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "common/wire/names.h"
-#include "persister/merge.h"
+#include "persister/fold.h"
 #include "persister/record_check.h"
 #include "persister/rocksdb_keys.h"
 #include "persister/rocksdb_tables.h"
@@ -18,8 +16,6 @@ namespace nightjar {
 using storage::Kind;
 
 namespace {
-
-constexpr size_t kKnownMost = 65'536;
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
@@ -36,161 +32,18 @@ Status Damaged(const std::string& dir, const char* what) {
 
 // ---- writing ----------------------------------------------------------------------------------
 
-// One Put, folded: a row appears once however many records of the batch touch it.
-class RocksDbStore::Batch {
- public:
-  explicit Batch(RocksDbStore& store) : store_(store) {}
+namespace {
 
-  void Add(const v1::JournalRecord& record) {
-    switch (record.body_case()) {
-      case v1::JournalRecord::kMessage:
-        return AddMessage(record.message());
-      case v1::JournalRecord::kChatChange:
-        return AddChange(record.chat_change());
-      case v1::JournalRecord::kMark: {
-        const v1::MarkMoved& moved = record.mark();
-        storage::Mark mark;
-        mark.set_msg_id(moved.msg_id());
-        Fold(marks_, storage::RowKey(moved.chat_id(), Kind::kMark, moved.uid()), mark);
-        return;
-      }
-      case v1::JournalRecord::kPush:
-        Fold(push_, storage::RowKey(record.push().uid(), Kind::kPush, record.push().device()),
-             record.push());
-        return;
-      case v1::JournalRecord::kMute: {
-        const v1::Muted& mute = record.mute();
-        // The device counts only where no chat is named.
-        Fold(mutes_,
-             storage::MuteKey(mute.uid(), mute.chat_id(),
-                              mute.chat_id().empty() ? mute.device() : std::string()),
-             mute);
-        return;
-      }
-      case v1::JournalRecord::kUser: {
-        storage::UserNames names;
-        if (!record.user().name().empty()) {
-          names.set_name(record.user().name());
-          names.set_name_at_ms(record.user().at_ms());
-        }
-        if (!record.user().email().empty()) {
-          names.set_email(record.user().email());
-          names.set_email_at_ms(record.user().at_ms());
-        }
-        Fold(names_, storage::RowKey(record.user().uid(), Kind::kNames), names);
-        return;
-      }
-      case v1::JournalRecord::BODY_NOT_SET:
-        return;  // CheckRecord has refused it
-    }
+template <typename T>
+void MergeAll(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* table,
+              const storage::Folded::Rows<T>& rows, std::string& bytes) {
+  for (const auto& [key, value] : rows) {
+    value.SerializeToString(&bytes);
+    batch.Merge(table, key, bytes);
   }
+}
 
-  rocksdb::Status Write() {
-    for (const auto& [chat, meta] : metas_) {
-      if (const auto name = ParseChatId(chat); name && name->direct) {
-        AddUserChat(name->low, chat);
-        AddUserChat(name->high, chat);
-      }
-    }
-    for (const std::string& key : user_chats_) batch_.Put(store_.users_, key, rocksdb::Slice());
-    for (const auto& [chat, meta] : metas_) {
-      batch_.Merge(store_.chats_, storage::RowKey(chat, Kind::kMeta), Bytes(meta));
-    }
-    MergeAll(store_.chats_, members_);
-    MergeAll(store_.chats_, marks_);
-    MergeAll(store_.users_, names_);
-    MergeAll(store_.users_, push_);
-    MergeAll(store_.users_, mutes_);
-    rocksdb::WriteOptions options;
-    options.sync = true;
-    rocksdb::Status status = store_.db_->Write(options, &batch_);
-    if (status.ok()) {
-      for (const auto& [chat, meta] : metas_) store_.Remember(chat, meta.first_id());
-    }
-    return status;
-  }
-
- private:
-  template <typename T>
-  using Rows = std::unordered_map<std::string, T>;
-
-  template <typename T>
-  static void Fold(Rows<T>& rows, std::string key, const T& value) {
-    const auto [row, fresh] = rows.try_emplace(std::move(key), value);
-    if (!fresh) storage::Merge(row->second, value);
-  }
-
-  template <typename T>
-  const std::string& Bytes(const T& value) {
-    value.SerializeToString(&bytes_);
-    return bytes_;
-  }
-
-  template <typename T>
-  void MergeAll(rocksdb::ColumnFamilyHandle* table, const Rows<T>& rows) {
-    for (const auto& [key, value] : rows) batch_.Merge(table, key, Bytes(value));
-  }
-
-  void AddMessage(const v1::Message& message) {
-    const std::string& chat = message.chat_id();
-    const MsgId id = message.msg_id();
-    batch_.Put(store_.messages_, storage::MessageKey(chat, id), Bytes(message));
-    const bool direct = chat[0] == 'd';
-    if (store_.NothingNew(chat, direct, id)) return;
-    storage::ChatMeta& meta = metas_[chat];  // if only to say that the chat is there
-    // A direct chat is made by its first message.
-    if (direct && (meta.first_id() == 0 || id < meta.first_id())) {
-      meta.set_first_id(id);
-      meta.set_created_ms(MsgIdMs(id));
-      meta.set_created_by(message.author());
-    }
-  }
-
-  void AddChange(const v1::ChatChange& change) {
-    const v1::Chat& chat = change.chat();
-    const MsgId id = change.msg_id();
-    const bool created = change.kind() == v1::ChatChange::CREATED;
-    storage::ChatMeta meta;
-    meta.set_last_change_id(id);
-    meta.set_first_id(id);
-    // The creating change was written down before its id was known: the id says when.
-    meta.set_created_ms(created ? MsgIdMs(id) : chat.created_ms());
-    meta.set_created_by(created && chat.created_by().empty() ? change.by() : chat.created_by());
-    meta.set_title_id(id);
-    meta.set_title(chat.title());
-    Fold(metas_, chat.chat_id(), meta);
-
-    storage::MemberSpan joined;
-    joined.set_joined_id(id);
-    for (const std::string& uid : change.added()) AddMember(chat.chat_id(), uid, joined);
-    if (created) {
-      for (const std::string& uid : chat.members()) AddMember(chat.chat_id(), uid, joined);
-    }
-    storage::MemberSpan left;
-    left.set_left_id(id);
-    for (const std::string& uid : change.removed()) AddMember(chat.chat_id(), uid, left);
-  }
-
-  void AddMember(const std::string& chat, const std::string& uid, const storage::MemberSpan& span) {
-    Fold(members_, storage::RowKey(chat, Kind::kMember, uid), span);
-    AddUserChat(uid, chat);
-  }
-
-  void AddUserChat(const std::string& uid, const std::string& chat) {
-    user_chats_.insert(storage::RowKey(uid, Kind::kUserChat, chat));
-  }
-
-  RocksDbStore& store_;
-  rocksdb::WriteBatch batch_;
-  std::string bytes_;
-  Rows<storage::ChatMeta> metas_;  // by chat id; the rest by row key
-  Rows<storage::MemberSpan> members_;
-  Rows<storage::Mark> marks_;
-  Rows<storage::UserNames> names_;
-  Rows<v1::PushRegistered> push_;
-  Rows<v1::Muted> mutes_;
-  std::unordered_set<std::string> user_chats_;
-};
+}  // namespace
 
 Status RocksDbStore::Put(const std::vector<v1::JournalRecord>& records) {
   for (const v1::JournalRecord& record : records) {
@@ -204,24 +57,32 @@ Status RocksDbStore::Put(const std::vector<v1::JournalRecord>& records) {
       return Told(s, "resume writing");
     }
   }
-  Batch batch(*this);
-  for (const v1::JournalRecord& record : records) batch.Add(record);
-  const rocksdb::Status status = batch.Write();
-  if (!status.ok()) write_failed_ = true;
-  return Told(status, "write");
-}
-
-bool RocksDbStore::NothingNew(const std::string& chat, bool direct, MsgId id) {
-  std::lock_guard lock(known_mutex_);
-  const auto known = known_.find(chat);
-  return known != known_.end() && (!direct || id >= known->second);
-}
-
-void RocksDbStore::Remember(const std::string& chat, MsgId first) {
-  std::lock_guard lock(known_mutex_);
-  if (known_.size() >= kKnownMost) known_.clear();
-  const auto [known, fresh] = known_.try_emplace(chat, first);
-  if (!fresh) known->second = std::min(known->second, first);
+  const storage::Folded rows = storage::Fold(records, *known_);
+  rocksdb::WriteBatch batch;
+  std::string bytes;
+  for (const v1::Message* message : rows.messages) {
+    message->SerializeToString(&bytes);
+    batch.Put(messages_, storage::MessageKey(message->chat_id(), message->msg_id()), bytes);
+  }
+  for (const std::string& key : rows.user_chats) batch.Put(users_, key, rocksdb::Slice());
+  for (const auto& [chat, meta] : rows.metas) {
+    meta.SerializeToString(&bytes);
+    batch.Merge(chats_, storage::RowKey(chat, Kind::kMeta), bytes);
+  }
+  MergeAll(batch, chats_, rows.members, bytes);
+  MergeAll(batch, chats_, rows.marks, bytes);
+  MergeAll(batch, users_, rows.names, bytes);
+  MergeAll(batch, users_, rows.push, bytes);
+  MergeAll(batch, users_, rows.mutes, bytes);
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const rocksdb::Status status = db_->Write(options, &batch);
+  if (!status.ok()) {
+    write_failed_ = true;
+    return Told(status, "write");
+  }
+  storage::Remember(rows, *known_);
+  return Status::Ok();
 }
 
 // ---- reading ----------------------------------------------------------------------------------
@@ -390,7 +251,8 @@ Result<Store::UserRecord> RocksDbStore::ReadUser(const std::string& uid) {
 
 // ---- opening, closing, errors -----------------------------------------------------------------
 
-RocksDbStore::RocksDbStore(std::string dir) : dir_(std::move(dir)) {}
+RocksDbStore::RocksDbStore(std::string dir)
+    : dir_(std::move(dir)), known_(std::make_unique<storage::KnownChats>()) {}
 
 Status RocksDbStore::Told(const rocksdb::Status& status, const char* doing) const {
   if (status.ok()) return Status::Ok();

@@ -8,9 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "persister/store.h"
@@ -22,6 +20,10 @@ class Status;
 }  // namespace rocksdb
 
 namespace nightjar {
+
+namespace storage {
+class KnownChats;
+}
 
 class RocksDbStore : public Store {
  public:
@@ -44,15 +46,8 @@ class RocksDbStore : public Store {
   Result<UserRecord> ReadUser(const std::string& uid) override;
 
  private:
-  class Batch;
-
   explicit RocksDbStore(std::string dir);
   Status Told(const rocksdb::Status& status, const char* doing) const;
-
-  // Chats whose rows are known to be written, with the first id of direct ones: a further message
-  // then writes its own row and no other. Bounded; only spares work.
-  bool NothingNew(const std::string& chat, bool direct, MsgId id);
-  void Remember(const std::string& chat, MsgId first);
   // Id of the newest message; 0: none.
   Result<MsgId> NewestMessage(const std::string& chat);
 
@@ -63,8 +58,7 @@ class RocksDbStore : public Store {
   rocksdb::ColumnFamilyHandle* users_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   std::atomic<bool> write_failed_{false};  // the next Put asks RocksDB to resume first
-  std::mutex known_mutex_;
-  std::unordered_map<std::string, MsgId> known_;
+  const std::unique_ptr<storage::KnownChats> known_;
 };
 
 }  // namespace nightjar

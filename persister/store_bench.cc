@@ -1,14 +1,16 @@
-// CPU per message of bringing journal records into RocksDB: decoding, folding, the synced write,
-// and whatever RocksDB does in the background. No hub, no network.
-//   nightjar-store-bench DIR [messages] [chats]
+// CPU per message of bringing journal records into a store: decoding, folding, the safe write, and
+// whatever the store does in this process's background. No hub.
+//   nightjar-store-bench DIR | hbase:HOST:PORT [messages] [chats]
 #include <sys/resource.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 
 #include "persister/batcher.h"
+#include "persister/hbase_store.h"
 #include "persister/rocksdb_store.h"
 
 namespace {
@@ -68,18 +70,34 @@ bool Measure(nightjar::Store& store, uint64_t messages, uint64_t chats, uint64_t
   return true;
 }
 
+nightjar::Result<std::unique_ptr<nightjar::Store>> Open(const std::string& where) {
+  using Opened = nightjar::Result<std::unique_ptr<nightjar::Store>>;
+  if (where.starts_with("hbase:")) {
+    const size_t colon = where.rfind(':');
+    nightjar::HbaseStore::Options options;
+    options.link.servers.push_back(
+        {where.substr(6, colon - 6), static_cast<uint16_t>(std::stoi(where.substr(colon + 1)))});
+    options.tables.prefix = "bench_";
+    options.tables.regions = 4;
+    auto store = nightjar::HbaseStore::Open(options);
+    return store.ok() ? Opened(std::move(store).value()) : Opened(store.status());
+  }
+  nightjar::RocksDbStore::Options options;
+  options.dir = where;
+  auto store = nightjar::RocksDbStore::Open(options);
+  return store.ok() ? Opened(std::move(store).value()) : Opened(store.status());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: nightjar-store-bench DIR [messages] [chats]\n");
+    std::fprintf(stderr, "usage: nightjar-store-bench DIR|hbase:HOST:PORT [messages] [chats]\n");
     return 2;
   }
   const uint64_t messages = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 200'000;
   const uint64_t chats = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 500;
-  nightjar::RocksDbStore::Options options;
-  options.dir = argv[1];
-  auto store = nightjar::RocksDbStore::Open(options);
+  const auto store = Open(argv[1]);
   if (!store.ok()) {
     std::fprintf(stderr, "%s\n", store.status().message().c_str());
     return 1;

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from nj import build, jwt, process, setup, stack
+from nj import build, hbase, jwt, process, setup, stack
 from nj.common import DEFAULT_DIR, ROOT, Failed, run, say
 
 
@@ -14,6 +14,8 @@ def setup_all(args):
     setup.setup(test=args.all, clang=args.all)
     if args.all:
         setup.setup_test_clients()
+    if args.all or args.hbase:
+        hbase.ready_to_run()
     say("setup: nothing is missing")
 
 

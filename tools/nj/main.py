@@ -69,7 +69,9 @@ def add_stack_options(parser):
                         help="MQTT over TCP, of b1; b2 has the next one (default: free ones)")
     parser.add_argument("--ws-port", type=port, default=0, metavar="P",
                         help="MQTT over WebSockets, likewise (default: free ones)")
-    parser.add_argument("--store", default="rocksdb", choices=["rocksdb"], help="where messages are kept for good")
+    parser.add_argument("--store", default="rocksdb", choices=["rocksdb", "hbase"],
+                        help="where messages are kept for good: the persister's own folder, or an HBase that is "
+                        "started, too (the first time, its jars are downloaded)")
     parser.add_argument("--redis", default="one", choices=stack.REDIS_MODES,
                         help="one Redis (default), a master with two replicas and three Sentinels, or a Cluster of "
                         "three masters with a replica each")
@@ -96,6 +98,7 @@ def parser():
     sub = command("setup", commands.setup_all,
                   "install every missing Debian package that building and running need")
     sub.add_argument("--all", action="store_true", help="also what test, fmt, lint and fuzz need")
+    sub.add_argument("--hbase", action="store_true", help="also what up --store hbase needs: JDK, Maven, HBase's jars")
     sub = command("build", lambda args: build.build(args.preset, args.target),
                   "build everything into build/PRESET", add_preset)
     sub.add_argument("target", nargs="*", help="only these targets")

@@ -12,11 +12,13 @@ from nj.common import BUILD, Failed, run, say
 # Everything that building and running needs, and nothing else.
 BASE = """
     ca-certificates ccache cmake g++ git make ninja-build pkg-config
-    libcli11-dev libfmt-dev libgmock-dev libgtest-dev libhiredis-dev libmosquitto-dev
+    libboost-dev libcli11-dev libfmt-dev libgmock-dev libgtest-dev libhiredis-dev libmosquitto-dev
     libpaho-mqtt-dev libpaho-mqttpp-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev
-    libtomlplusplus-dev nlohmann-json3-dev protobuf-compiler
+    libthrift-dev libtomlplusplus-dev nlohmann-json3-dev protobuf-compiler thrift-compiler
     mosquitto mosquitto-clients mosquitto-dev redis-server redis-tools
 """.split()
+# To run HBase: for ./nj up --store hbase and for tests. The jars come through Maven (nj/hbase.py).
+HBASE = ["maven", "openjdk-17-jre-headless"]
 # On top of it for ./nj test; node and npm only if there are none from elsewhere.
 TEST = ["haproxy", "openssl", "python3-venv"]
 TEST_COMMANDS = {"node": "nodejs", "npm": "npm"}
@@ -44,9 +46,9 @@ def missing_packages(names):
     return [name for name in names if name not in installed]
 
 
-def setup(test=False, clang=False):
+def setup(test=False, clang=False, hbase=False):
     """Installs the packages of the groups asked for. Quick and silent about it when none is missing."""
-    names = BASE + (TEST if test else []) + (CLANG if clang else [])
+    names = BASE + (TEST if test else []) + (CLANG if clang else []) + (HBASE if hbase else [])
     if test:
         names += [package for command, package in TEST_COMMANDS.items() if shutil.which(command) is None]
     if not missing_packages(names):

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from nj import build, cluster, files, jwt, ports, probe, process, sanitizers, sentinel
+from nj import build, cluster, files, hbase, jwt, ports, probe, process, sanitizers, sentinel
 from nj.common import Failed, exit_text, read_text, say, write_file
 
 READY_SECONDS = 30      # for one part to come up
@@ -90,6 +90,8 @@ class Stack:
             return None if probe.redis_ready(port) else "no answer to PING"
         if name == "persister":
             return self.unanswered()
+        if name in ("hbase", "thrift"):
+            return hbase.accepts(self.data["hbase"]["master" if name == "hbase" else "thrift"])
         return probe.broker(self.broker(name)["mqtt"], self.token())
 
     def unanswered(self):
@@ -166,12 +168,15 @@ def start_all(stack, args):
         os.makedirs(stack.path(name), mode=0o700, exist_ok=True)
     keys = stack.path("keys.json")
     jwt.make_key_file(keys)
+    if args.store == "hbase":
+        hbase.ready_to_run()
 
     before = stack.data or {"brokers": [], "redis": {}}
     reserved = ports.Reserved()
     try:
         brokers = place_brokers(stack, args, before["brokers"], reserved)
         hub = place_redis(stack, args, before["redis"], reserved)
+        store = place_store(stack, args, before.get("hbase", {}), reserved)
         for broker in brokers:
             options = {**hub["plugin"], "key_file": keys, "broker_id": broker["id"],
                        "wake_socket": broker["unix"], **dict(args.plugin_opt)}
@@ -186,6 +191,7 @@ def start_all(stack, args):
                   **hub["ports"]},
         "persister": {"pid": 0},
         "key_file": keys, "preset": args.preset, "store": args.store, "processes": [],
+        "hbase": store["ports"],
     }
 
     def entry(name, argv, log, env=None):
@@ -195,6 +201,8 @@ def start_all(stack, args):
         return {"name": name, "pid": 0, "start": 0, "argv": argv, "cwd": stack.folder,
                 "env": process.environment(extra), "log": stack.path("log", log)}
 
+    for name, argv, _ in store["servers"]:    # they take longest: waited for when the others are there
+        stack.start(entry(name, argv, f"{name}.log"))
     of_redis = [(name, port, []) for name, port in hub["servers"]]
     of_redis += [(name, port, ["--sentinel"]) for name, port in hub["sentinels"]]
     for name, port, more in of_redis:
@@ -206,11 +214,14 @@ def start_all(stack, args):
         begin(stack, entry(name, [mosquitto, "-c", stack.path(f"{name}.conf")], f"{name}.log",
                            sanitizers.preloaded(args.preset, leaks=False)),
               lambda port=broker["mqtt"]: probe.broker(port, stack.token()))
+    for name, _, why_not in store["servers"]:
+        await_ready(stack.process(name), why_not, hbase.READY_SECONDS)
     addresses = [word for broker in brokers for word in ("--broker", f"127.0.0.1:{broker['mqtt']}")]
     begin(stack, entry("persister", [
         persister, *hub["persister"], *addresses,
-        "--key-file", keys, "--data", stack.path("store"), "--id", "p1"], "persister.log",
-                       sanitizers.preloaded(args.preset, leaks=True)), stack.unanswered)
+        "--key-file", keys, *store["persister"], "--id", "p1"], "persister.log",
+                       sanitizers.preloaded(args.preset, leaks=True)), stack.unanswered,
+          hbase.READY_SECONDS if store["servers"] else READY_SECONDS)   # it makes the tables
 
 
 def place_redis(stack, args, before, reserved):
@@ -238,6 +249,19 @@ def place_redis(stack, args, before, reserved):
             "persister": ["--redis", f"127.0.0.1:{port}"]}
 
 
+def place_store(stack, args, before, reserved):
+    """Where HBase is to be, if there is one, and how the persister is told where to store."""
+    if args.store != "hbase":
+        return {"servers": [], "ports": {}, "persister": ["--data", stack.path("store")]}
+    placed = hbase.place(before, reserved, ["thrift"])
+    folder = stack.path("store")
+    hbase.write(folder, placed)
+    return {"servers": [("hbase", hbase.server(folder), lambda: hbase.accepts(placed["master"])),
+                        ("thrift", hbase.thrift(folder, placed), lambda: hbase.accepts(placed["thrift"]))],
+            "ports": placed,
+            "persister": ["--store", f"hbase:127.0.0.1:{placed['thrift']}", "--hbase-regions", "4"]}
+
+
 def place_brokers(stack, args, before, reserved):
     """b1, b2, ... with ports of their own: from --port (--ws-port) upwards, or where they were before."""
     sockets = files.socket_folder(stack.folder, lambda: tempfile.mkdtemp(prefix="nightjar-"))
@@ -252,17 +276,20 @@ def place_brokers(stack, args, before, reserved):
             for number in range(args.brokers)]
 
 
-def begin(stack, entry, why_not):
+def begin(stack, entry, why_not, seconds=READY_SECONDS):
     """Starts one part and returns once it is ready."""
-    started = time.monotonic()
     stack.start(entry)
-    wait_ready(entry, why_not, sanitizers.slowness(stack.data["preset"]))
+    await_ready(entry, why_not, seconds * sanitizers.slowness(stack.data["preset"]))
+
+
+def await_ready(entry, why_not, seconds):
+    started = time.monotonic()
+    wait_ready(entry, why_not, seconds)
     say(f"up: {entry['name']} ready after {time.monotonic() - started:.1f} s (pid {entry['pid']})")
 
 
-def wait_ready(entry, why_not, slowness):
+def wait_ready(entry, why_not, seconds):
     """Until `why_not()` is None. Failed, with the log's end, if the process ends or takes too long."""
-    seconds = READY_SECONDS * slowness
     deadline = time.monotonic() + seconds
     while True:
         reason = why_not()
@@ -290,12 +317,15 @@ def down(folder):
 
 def stop_all(stack, quiet=False):
     """Brokers first, so that nothing new is accepted; the persister may then still empty the journal
-    (what it does not stays in Redis's log); Redis last."""
+    (what it does not stays in Redis's log); Redis last, and HBase with it."""
     any_ran = False
     seconds = STOP_SECONDS * sanitizers.slowness((stack.data or {}).get("preset"))
     hub = [entry for entry in stack.processes if entry["name"].startswith(("redis", "sentinel"))]
     persister = [entry for entry in stack.processes if entry["name"] == "persister"]
-    for part in ([entry for entry in stack.processes if entry not in hub + persister], persister,
+    store = [entry for entry in stack.processes if entry["name"] in ("thrift", "hbase")]
+    for part in ([entry for entry in stack.processes if entry not in hub + persister + store], persister,
+                 [entry for entry in store if entry["name"] == "thrift"],
+                 [entry for entry in store if entry["name"] == "hbase"],
                  [entry for entry in hub if entry["name"].startswith("sentinel")],
                  [entry for entry in hub if entry["name"].startswith("redis")]):
         for entry, how in zip(part, process.stop_at_once(part, seconds)):

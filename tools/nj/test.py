@@ -3,9 +3,10 @@
 import os
 import re
 import subprocess
+import tempfile
 import time
 
-from nj import build, sanitizers, setup
+from nj import build, hbase, sanitizers, setup
 from nj.common import ROOT, Failed, say
 
 KINDS = ("unit", "contract", "sim", "integration")
@@ -19,10 +20,24 @@ def test(args):
     setup.setup(test="integration" in kinds)
     if "integration" in kinds:
         setup.setup_test_clients()
+        hbase.ready_to_run()
     build.build(args.preset)
+    store = None
+    try:
+        if "contract" in kinds:   # it comes up while the unit tests run
+            store = hbase.Running(tempfile.mkdtemp(prefix="nightjar-hbase-")).start()
+        return run_kinds(args, kinds, store)
+    finally:
+        if store:
+            store.stop()
 
+
+def run_kinds(args, kinds, store):
     results = []
     for kind in kinds:
+        if kind == "contract":
+            store.wait()
+            os.environ.update(store.addresses())
         started = time.monotonic()
         say(f"\n==== {kind} tests ({args.preset})")
         runner = run_pytest if kind == "integration" else run_ctest

@@ -160,5 +160,13 @@ TEST(StoreRandom, RocksDbEqualsMemory) {
   for (uint32_t seed = 1; seed <= 20; ++seed) RunSeed(seed, MakeRocksDb());
 }
 
+TEST(StoreRandom, HbaseFramedCompactEqualsMemory) {
+  for (uint32_t seed = 1; seed <= 3; ++seed) {
+    auto under_test = MakeHbaseFramedCompact();
+    if (!under_test) GTEST_SKIP() << "no HBase: ./nj test starts one";
+    RunSeed(seed, std::move(under_test));
+  }
+}
+
 }  // namespace
 }  // namespace nightjar

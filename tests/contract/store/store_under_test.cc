@@ -4,8 +4,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <sstream>
 
+#include "persister/hbase_store.h"
 #include "persister/rocksdb_store.h"
 #include "tests/fakes/memory_store.h"
 
@@ -43,7 +45,51 @@ class RocksDb : public StoreUnderTest {
   std::unique_ptr<RocksDbStore> store_;
 };
 
+class Hbase : public StoreUnderTest {
+ public:
+  explicit Hbase(HbaseStore::Options options) : options_(std::move(options)) { Reopen(); }
+  Store& store() override { return *store_; }
+  void Reopen() override {
+    auto opened = HbaseStore::Open(options_);
+    ASSERT_TRUE(opened.ok()) << opened.status().message();
+    store_ = std::move(opened).value();
+  }
+
+ private:
+  HbaseStore::Options options_;
+  std::unique_ptr<HbaseStore> store_;
+};
+
 }  // namespace
+
+std::optional<HbaseStore::Options> HbaseForTests(const char* variable) {
+  const char* address = std::getenv(variable);
+  if (address == nullptr) return std::nullopt;
+  const std::string text(address);
+  const size_t colon = text.rfind(':');
+  HbaseStore::Options options;
+  options.link.servers.push_back(
+      {text.substr(0, colon), static_cast<uint16_t>(std::stoi(text.substr(colon + 1)))});
+  options.link.timeout_ms = 30'000;  // a small machine may be busy
+  options.tables.name_space = "tests";
+  options.tables.prefix = "t" + std::to_string(std::random_device()()) + "_";
+  options.tables.regions = 2;
+  options.tables.compression = "none";  // others take several tries, each of a second
+  return options;
+}
+
+std::unique_ptr<StoreUnderTest> MakeHbase() {
+  auto options = HbaseForTests(kHbaseVariable);
+  return options ? std::make_unique<Hbase>(*options) : nullptr;
+}
+
+std::unique_ptr<StoreUnderTest> MakeHbaseFramedCompact() {
+  auto options = HbaseForTests(kHbaseFramedCompactVariable);
+  if (!options) return nullptr;
+  options->link.framed = options->link.compact = true;
+  options->tables.compression = "auto";
+  return std::make_unique<Hbase>(*options);
+}
 
 std::unique_ptr<StoreUnderTest> MakeMemory() { return std::make_unique<Memory>(); }
 std::unique_ptr<StoreUnderTest> MakeRocksDb() { return std::make_unique<RocksDb>(); }

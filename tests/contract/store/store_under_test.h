@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "persister/hbase_store.h"
 #include "persister/store.h"
 
 namespace nightjar {
@@ -18,6 +20,13 @@ class StoreUnderTest {
 };
 std::unique_ptr<StoreUnderTest> MakeMemory();
 std::unique_ptr<StoreUnderTest> MakeRocksDb();
+// On the HBase whose Thrift servers the environment names (./nj test starts one), with tables of
+// its own; the second over framed transport and compact protocol. Null: there is none.
+inline constexpr char kHbaseVariable[] = "NIGHTJAR_HBASE";  // HOST:PORT
+inline constexpr char kHbaseFramedCompactVariable[] = "NIGHTJAR_HBASE_FRAMED_COMPACT";
+std::optional<HbaseStore::Options> HbaseForTests(const char* variable);
+std::unique_ptr<StoreUnderTest> MakeHbase();
+std::unique_ptr<StoreUnderTest> MakeHbaseFramedCompact();
 
 // A directory of its own under $TMPDIR or /tmp, removed with everything in it at the end.
 class TempDir {
