@@ -12,8 +12,10 @@ Broker::Broker(World& world, int index)
     : world_(world),
       index_(index),
       config_(world.shape().config),
-      line_(world.scheduler(), world.dice(), world.coverage(), world.shape().hub_line,
-            [this](const hub::Call& call) { return world_.Execute(call, name()); }),
+      line_(
+          world.scheduler(), world.dice(), world.coverage(), world.shape(),
+          [this](const hub::Call& call) { return world_.Execute(call, name()); },
+          [this](const hub::Call& call) { world_.NotOnePartition(call); }),
       relay_(world.scheduler(), world.dice(), world.coverage(), world.shape().hub_line, world.hub(),
              "b" + std::to_string(index + 1), RelayEnds()) {
   config_.broker_id = "b" + std::to_string(index + 1);
@@ -139,11 +141,11 @@ void Broker::HubConnect() {
   line_.Connect();
 }
 
-void Broker::HubCut(const char* why) {
-  if (!alive() || !line_.up()) return;
+void Broker::HubCut(const char* why, bool one) {
+  if (!alive() || (one && !line_.up())) return;
   world_.Say("{}: hub connection breaks: {}, {} calls under way", name(), why, line_.size());
-  Do([this] { Feed(core::HubDown{"it broke"}); });
-  line_.Cut();
+  if (line_.up()) Do([this] { Feed(core::HubDown{"it broke"}); });
+  one ? line_.CutOne() : line_.Cut();
 }
 
 void Broker::Drain() {

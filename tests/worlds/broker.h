@@ -12,7 +12,7 @@
 #include "common/wire/jwt.h"
 #include "plugin/core/engine.h"
 #include "tests/worlds/conn.h"
-#include "tests/worlds/hub_line.h"
+#include "tests/worlds/hub_link.h"
 #include "tests/worlds/relay_line.h"
 
 namespace nightjar::worlds {
@@ -36,8 +36,8 @@ class Broker {
   int64_t well_since() const;
 
   void HubConnect();
-  void HubCut(const char* why);
-  HubLine& line() { return line_; }
+  void HubCut(const char* why, bool one = false);  // `one`: to one of the servers
+  HubLink& line() { return line_; }
   void LoseBeats(int64_t until);
   RelayLine& relay() { return relay_; }
   void Drain();  // empties itself, stops, and starts again a little later
@@ -79,7 +79,7 @@ class Broker {
   World& world_;
   const int index_;
   core::Config config_;
-  HubLine line_;
+  HubLink line_;
   RelayLine relay_;
   std::unique_ptr<core::Engine> engine_;
   uint64_t life_ = 0;

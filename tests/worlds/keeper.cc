@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/hub/split/parts.h"
 #include "nightjar/v1/hub.pb.h"
 #include "tests/worlds/world.h"
 
@@ -10,12 +11,19 @@ namespace nightjar::worlds {
 
 Keeper::Keeper(World& world)
     : world_(world),
-      line_(world.scheduler(), world.dice(), world.coverage(), world.shape().hub_line,
-            [this](const hub::Call& call) {
-              return world_.Execute(call, "keeper" + std::to_string(life_));
-            }),
+      line_(
+          world.scheduler(), world.dice(), world.coverage(), world.shape(),
+          [this](const hub::Call& call) {
+            return world_.Execute(call, "keeper" + std::to_string(life_));
+          },
+          [this](const hub::Call& call) { world_.NotOnePartition(call); }),
       now_hub_(*this),
       reader_({.partitions = world.shape().hub.partitions}, now_hub_, store_) {}
+
+void Keeper::PartHub::Submit(hub::Call call, hub::Callback done) {
+  if (!hub::PartitionOfCall(call, world_.shape().hub.partitions)) world_.NotOnePartition(call);
+  done(world_.Execute(call, "reader"));
+}
 
 void Keeper::NowHub::Submit(hub::Call call, hub::Callback done) {
   World& world = keeper_.world_;
@@ -23,7 +31,8 @@ void Keeper::NowHub::Submit(hub::Call call, hub::Callback done) {
   if (!keeper_.line_.up() || (!world.settling() && world.dice().Chance(lost))) {
     return done(hub::Failure{hub::Failure::Kind::kUnavailable, "lost"});
   }
-  done(world.Execute(call, "reader"));
+  if (world.shape().servers == 0) return done(world.Execute(call, "reader"));
+  hub::SplitHub(parts_, world.shape().hub.partitions).Submit(std::move(call), std::move(done));
 }
 
 void Keeper::Start() {

@@ -10,7 +10,7 @@
 #include "persister/chat_reader.h"
 #include "persister/journal_consumer.h"
 #include "tests/fakes/memory_store.h"
-#include "tests/worlds/hub_line.h"
+#include "tests/worlds/hub_link.h"
 
 namespace nightjar::worlds {
 
@@ -29,21 +29,30 @@ class Keeper {
   // A StoreRequest over MQTT; the answer goes back to the broker that asked.
   void Take(int broker, uint64_t broker_life, const std::string& payload);
 
-  HubLine& line() { return line_; }
+  HubLink& line() { return line_; }
   fakes::MemoryStore& store() { return store_; }
   // All messages of a chat as a member reads them, by pages; false: it cannot be read.
   bool ReadAll(const std::string& uid, const std::string& chat,
                const std::function<void(const v1::History&)>& page);
 
  private:
-  // Answers inside Submit: a reader waits for its answers.
+  // Both answer inside Submit: a reader waits for its answers.
+  class PartHub : public hub::Hub {
+   public:
+    explicit PartHub(World& world) : world_(world) {}
+    void Submit(hub::Call call, hub::Callback done) override;
+
+   private:
+    World& world_;
+  };
   class NowHub : public hub::Hub {
    public:
-    explicit NowHub(Keeper& keeper) : keeper_(keeper) {}
+    explicit NowHub(Keeper& keeper) : keeper_(keeper), parts_(keeper.world_) {}
     void Submit(hub::Call call, hub::Callback done) override;
 
    private:
     Keeper& keeper_;
+    PartHub parts_;
   };
 
   void Do(persist::Actions actions);
@@ -52,7 +61,7 @@ class Keeper {
   void Arm();
 
   World& world_;
-  HubLine line_;
+  HubLink line_;
   NowHub now_hub_;
   fakes::MemoryStore store_;
   persist::ChatReader reader_;

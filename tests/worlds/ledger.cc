@@ -129,6 +129,9 @@ std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const 
     if (ack->outcome == hub::AckReply::Outcome::kOtherEpoch) coverage_.Hit(Point::kOtherEpoch);
     if (!ack->moved.empty()) coverage_.Hit(Point::kDelivered);
   }
+  if (const auto* mark = std::get_if<hub::MoveMarkReply>(&reply); mark != nullptr && mark->moved) {
+    coverage_.Hit(Point::kDelivered);
+  }
   return {};
 }
 

@@ -10,9 +10,11 @@
 namespace nightjar::worlds {
 namespace {
 
-int Replay(uint64_t seed, bool trace, Mutant mutant, int brokers) {
-  const Outcome outcome = World(seed, trace ? &std::cout : nullptr, mutant, brokers).Run();
-  fmt::print("world {}: {}\n", seed, ShapeOf(seed, brokers).Describe());
+int Replay(const RunOptions& options, uint64_t seed, bool trace) {
+  const Outcome outcome =
+      World(seed, trace ? &std::cout : nullptr, options.mutant, options.brokers, options.servers)
+          .Run();
+  fmt::print("world {}: {}\n", seed, ShapeOf(seed, options.brokers, options.servers).Describe());
   fmt::print("{} messages accepted, {} events in {} s of virtual time, hash {:016x}\n",
              outcome.accepted, outcome.events, outcome.virtual_ms / 1000, outcome.hash);
   for (const std::string& broken : outcome.broken) fmt::print("BROKEN {}\n", broken);
@@ -64,14 +66,16 @@ int Main(int argc, char** argv) {
   app.add_flag("--points", points, "print how often each rare path was passed");
   app.add_option("--brokers", options.brokers, "so many, instead of how many a seed has")
       ->check(CLI::Range(1, 8));
+  app.add_option("--servers", options.servers,
+                 "the hub is spread over so many (0: over none), instead of what a seed has")
+      ->check(CLI::Range(0, 8));
   app.add_option("--mutant", mutant, "plant this fault, to see it found")
       ->check(CLI::IsMember(
           std::vector<std::string>(std::begin(kMutantNames), std::end(kMutantNames))));
   CLI11_PARSE(app, argc, argv);
   const auto* name = std::find(std::begin(kMutantNames), std::end(kMutantNames), mutant);
   options.mutant = static_cast<Mutant>(name - std::begin(kMutantNames));
-  return replay != 0 ? Replay(replay, trace, options.mutant, options.brokers)
-                     : Run(options, points);
+  return replay != 0 ? Replay(options, replay, trace) : Run(options, points);
 }
 
 }  // namespace

@@ -47,7 +47,8 @@ RunResult RunWorlds(const RunOptions& options,
       const uint64_t i = next++;
       if (i >= options.seeds) break;
       running[job % kMostJobs] = options.first + i;
-      Outcome outcome = World(options.first + i, nullptr, options.mutant, options.brokers).Run();
+      Outcome outcome =
+          World(options.first + i, nullptr, options.mutant, options.brokers, options.servers).Run();
       running[job % kMostJobs] = 0;
       const std::lock_guard lock(mutex);
       ++result.worlds;
@@ -79,7 +80,11 @@ std::vector<Regression> Regressions(const std::string& path) {
     std::istringstream words(line.substr(0, line.find('#')));
     Regression world;
     if (!(words >> world.seed)) continue;
-    if (words.peek() == '/') words.ignore(1) >> world.brokers;
+    if (words.peek() == '/') {
+      words.ignore(1) >> world.brokers;
+      world.servers = 0;
+    }
+    if (words.peek() == '/') words.ignore(1) >> world.servers;
     worlds.push_back(world);
   }
   return worlds;

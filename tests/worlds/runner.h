@@ -16,6 +16,7 @@ struct RunOptions {
   int jobs = 2;
   Mutant mutant = Mutant::kNone;
   int brokers = 0;              // 0: as each seed has it
+  int servers = -1;             // -1: as each seed has it
   uint64_t most_failures = 20;  // then it stops
 };
 struct RunResult {
@@ -32,7 +33,8 @@ RunResult RunWorlds(const RunOptions& options,
 // The worlds of regressions.txt: one a line, a word on what it was behind '#'.
 struct Regression {
   uint64_t seed = 0;
-  int brokers = 0;  // "<seed>/<brokers>"; 0: as the seed has it
+  // "<seed>/<brokers>/<servers>"; both, as the seed has them; or "<seed>/<brokers>", no servers.
+  int brokers = 0, servers = -1;
 };
 std::vector<Regression> Regressions(const std::string& path);
 

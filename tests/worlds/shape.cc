@@ -76,9 +76,17 @@ void Brokers(Shape& shape, uint64_t seed, int brokers) {
   }
 }
 
+// From dice of its own, as Brokers.
+void Servers(Shape& shape, uint64_t seed, int servers) {
+  Dice dice(seed ^ 0x1b873593);
+  const auto drawn = static_cast<int>(dice.Between(1, shape.hub.partitions));
+  const bool spread = dice.Chance(350);
+  shape.servers = servers >= 0 ? servers : spread ? drawn : 0;
+}
+
 }  // namespace
 
-Shape ShapeOf(uint64_t seed, int brokers) {
+Shape ShapeOf(uint64_t seed, int brokers, int servers) {
   Dice dice(seed ^ 0x5bd1e995);
   Shape shape;
   Bounds(shape, dice);
@@ -107,6 +115,7 @@ Shape ShapeOf(uint64_t seed, int brokers) {
   if (shape.faults.empty()) shape.fault_ms = 0;
   if (dice.Chance(100)) shape.hub_line.zombie_permille = dice.Between(50, 500);
   Brokers(shape, seed, brokers);
+  Servers(shape, seed, servers);
   return shape;
 }
 
@@ -114,14 +123,15 @@ std::string Shape::Describe() const {
   std::vector<std::string_view> names_of;
   for (const Fault fault : faults) names_of.push_back(kFaultNames[static_cast<size_t>(fault)]);
   return fmt::format(
-      "{} brokers (ttl {} routes {} drain {}), {} people, {} names, {} groups, {} ms busy, acts "
+      "{} brokers, {} servers (ttl {} routes {} drain {}), {} people, {} names, {} groups, {} ms "
+      "busy, acts "
       "every {} ms, away {} ms, faults every {} "
       "ms: {}; "
       "hub latency {} late {} lose {} refuse {}; line {} ms slow {} lossy {}; calls {} store {} "
       "cache {} "
       "rate {}/{} lease {} silent {} x {} inbox {} journal {} tasks {} partitions {}",
-      brokers, config.broker_ttl_ms, config.route_check_ms, config.drain_ms, people, names, groups,
-      busy_ms, act_ms, away_ms, fault_ms, fmt::join(names_of, " "), hub_line.latency_ms,
+      brokers, servers, config.broker_ttl_ms, config.route_check_ms, config.drain_ms, people, names,
+      groups, busy_ms, act_ms, away_ms, fault_ms, fmt::join(names_of, " "), hub_line.latency_ms,
       hub_line.late_permille, hub_line.lose_permille, hub_line.refuse_permille, line_ms,
       slow_line_permille, lossy_permille, config.hub_calls, config.store_requests,
       config.chat_cache, config.sends_per_s, config.sends_burst, config.lease_ttl_ms,

@@ -47,7 +47,10 @@ struct Shape {
   hub::FakeHubOptions hub;
   HubLineShape hub_line;
 
-  int brokers = 1;         // drawn apart from all else, which is the same with any number
+  int brokers = 1;  // drawn apart from all else, which is the same with any number
+  // Also drawn apart: that the hub is spread over so many servers, under a SplitHub (hub_link.h).
+  // 0: one line to a hub that does every call in one step.
+  int servers = 0;
   uint32_t page_most = 0;  // sessions in a page of those who clear; 0: as they ask
   int people = 4;          // with devices
   int names = 6;           // without: they are in groups, and never come
@@ -73,7 +76,8 @@ struct Shape {
   std::string Describe() const;
 };
 
-// `brokers`: so many instead of how many the seed has; 0: as the seed has it.
-Shape ShapeOf(uint64_t seed, int brokers = 0);
+// `brokers`, `servers`: so many instead of how many the seed has; 0, or -1 of servers: as the seed
+// has it.
+Shape ShapeOf(uint64_t seed, int brokers = 0, int servers = -1);
 
 }  // namespace nightjar::worlds

@@ -40,12 +40,12 @@ bool HoldsSync(std::string topic, std::string payload) {
 
 }  // namespace
 
-World::World(uint64_t seed, std::ostream* out, Mutant mutant, int brokers)
+World::World(uint64_t seed, std::ostream* out, Mutant mutant, int brokers, int servers)
     : seed_(seed),
       mutant_(mutant),
       dice_(seed),
       trace_(out),
-      shape_(ShapeOf(seed, brokers)),
+      shape_(ShapeOf(seed, brokers, servers)),
       unix_base_(kTokensFrom),
       broker_skew_(static_cast<size_t>(shape_.brokers)),
       keys_(WorldKeys()),
@@ -138,6 +138,10 @@ hub::Reply World::Execute(const hub::Call& asked, const std::string& who) {
   const std::string wrong = ledger_.After(call, reply, who, state(), newest_hub_ms_);
   if (!wrong.empty()) Break("hub", wrong);
   return reply;
+}
+
+void World::NotOnePartition(const hub::Call& call) {
+  Break("split", "a call touches several partitions: " + hub::contract::Print(call));
 }
 
 // The judge is told who is in a group as the hub decides it: a change of the members may reach a

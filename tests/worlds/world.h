@@ -45,8 +45,9 @@ struct Outcome {
 class World {
  public:
   // `out`: where the trace is printed; null: nowhere.
-  // `brokers`: so many; 0: as the seed has it.
-  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone, int brokers = 0);
+  // `brokers`, `servers`: so many (ShapeOf).
+  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone, int brokers = 0,
+        int servers = -1);
   ~World();
   Outcome Run();
 
@@ -71,6 +72,7 @@ class World {
 
   // The hub does it, now.
   hub::Reply Execute(const hub::Call& asked, const std::string& who);
+  void NotOnePartition(const hub::Call& call);
   const hub::fake::HubState& state() const { return hub_.state(); }
   hub::FakeHub& hub() { return hub_; }
 

@@ -27,7 +27,7 @@ void World::Inflict(Fault fault) {
   switch (fault) {
     case Fault::kHubCut: {
       Broker& broker = SomeBroker();
-      broker.HubCut("cut");
+      broker.HubCut("cut", shape_.servers > 1 && dice_.Chance(700));
       const int64_t away = dice_.Chance(150) ? dice_.Between(5000, 25'000) : dice_.Between(1, 1500);
       oracle_.Disturbed(TrueNow(), "the hub is away", Several());
       scheduler_.After(away, [this, &broker, life = broker.life()] {

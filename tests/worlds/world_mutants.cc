@@ -28,6 +28,7 @@ hub::Reply World::ExecuteMutated(const hub::Call& call) {
   auto& hub_state = hub_.mutable_state();
   const auto* send = std::get_if<hub::Send>(&call);
   const auto* ack = std::get_if<hub::Ack>(&call);
+  const auto* mark = std::get_if<hub::MoveMark>(&call);
   switch (mutant_) {
     case Mutant::kForgetsWindow:
       if (send != nullptr && Rarely()) hub_state.chats[send->chat].windows.erase(send->author);
@@ -52,11 +53,17 @@ hub::Reply World::ExecuteMutated(const hub::Call& call) {
         less.marks.clear();
         return hub_.Execute(less);
       }
+      if (mark != nullptr && Rarely()) return hub::MoveMarkReply{};
       break;
     case Mutant::kMarksAhead:
       if (ack != nullptr && !ack->marks.empty() && Rarely()) {
         hub::Ack more = *ack;
-        for (auto& mark : more.marks) mark.msg_id = hub_state.chats[mark.chat].last;
+        for (auto& one : more.marks) one.msg_id = hub_state.chats[one.chat].last;
+        return hub_.Execute(more);
+      }
+      if (mark != nullptr && Rarely()) {
+        hub::MoveMark more = *mark;
+        more.msg_id = hub_state.chats[mark->chat].last;
         return hub_.Execute(more);
       }
       break;

@@ -35,11 +35,11 @@ void ExpectKept(const RunResult& result) {
 }
 
 TEST(Worlds, SeedsThatOnceFailed) {
-  for (const auto& [seed, brokers] :
+  for (const auto& [seed, brokers, servers] :
        Regressions(NIGHTJAR_SOURCE_DIR "/tests/worlds/regressions.txt")) {
-    const Outcome outcome = World(seed, nullptr, Mutant::kNone, brokers).Run();
+    const Outcome outcome = World(seed, nullptr, Mutant::kNone, brokers, servers).Run();
     EXPECT_TRUE(outcome.broken.empty())
-        << "seed " << seed << '/' << brokers << ": " << outcome.broken.front();
+        << "seed " << seed << '/' << brokers << '/' << servers << ": " << outcome.broken.front();
   }
 }
 
