@@ -117,6 +117,8 @@ def parser():
     sub.add_argument("--service", action="store_true", help="a service account: may use svc/...")
     sub = command("test", test.test, "set up, build, and run the tests", add_preset)
     sub.add_argument("--only", choices=test.KINDS, metavar="KIND", help=", ".join(test.KINDS))
+    sub.add_argument("--redis", choices=stack.REDIS_MODES, default="one",
+                     help="what stacks of integration tests stand on that do not name it (default: one)")
     sub.add_argument("filter", nargs="?", metavar="FILTER",
                      help="only tests whose name contains it (ctest: a regular expression; pytest: as -k)")
     sub = command("sim", sim.sim, "run whole simulated worlds with faults on virtual time, by seed "

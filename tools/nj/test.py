@@ -17,6 +17,7 @@ def test(args):
         raise Failed("the fuzz preset has fuzz targets, no tests; its corpora are replayed by the others",
                      code=2)
     kinds = [args.only] if args.only else list(KINDS)
+    os.environ["NIGHTJAR_REDIS"] = args.redis
     setup.setup(test="integration" in kinds)
     if "integration" in kinds:
         setup.setup_test_clients()
