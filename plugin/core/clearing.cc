@@ -154,7 +154,9 @@ void GoOn(State& s) {
   if (c.asked > 0 || c.under_way > 0) return;
   const hub::BrokerName broker = std::exchange(c.at, {});
   if (c.ended > 0) {
-    Log(s, LogLevel::kNotice, fmt::format("ended {} sessions left over of {}", c.ended, broker));
+    // Under this broker's id they are of any of its lives, most often of an earlier one.
+    const std::string& whose = broker == s.broker ? s.config.broker_id : broker;
+    Log(s, LogLevel::kNotice, fmt::format("ended {} sessions left over of {}", c.ended, whose));
   }
   const bool failed = c.failed;
   if (broker == s.broker) {

@@ -27,6 +27,7 @@ enum class Mutant {
   kRelayDrops,      // relayed messages get lost within one subscription
   kIgnoresKick,     // a connection that is to be closed stays open
   kKeepsLeases,     // leases neither run out nor go back
+  kNeverClears,     // who is to clear dead brokers does not
   kCount
 };
 
@@ -35,6 +36,6 @@ inline constexpr std::string_view kMutantNames[] = {
     "swaps-entries", "trims-unstored",  "acks-too-much",    "leaves-route",
     "stays-online",  "task-dropped",    "accepts-unstored", "loses-delivered",
     "marks-ahead",   "ignores-cleared", "skips-page",       "relay-drops",
-    "ignores-kick",  "keeps-leases"};
+    "ignores-kick",  "keeps-leases",    "never-clears"};
 
 }  // namespace nightjar::worlds

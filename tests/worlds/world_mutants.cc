@@ -16,8 +16,9 @@ int World::CopiesOfRelayed() { return mutant_ == Mutant::kRelayDrops && dice_.Ch
 
 void World::SpoilReply(hub::Reply& reply) {
   auto* beat = std::get_if<hub::BeatReply>(&reply);
-  if (mutant_ != Mutant::kIgnoresCleared || beat == nullptr) return;
-  if (beat->outcome == hub::BeatReply::Outcome::kCleared) {
+  if (beat == nullptr) return;
+  if (mutant_ == Mutant::kNeverClears) beat->clear.clear();
+  if (mutant_ == Mutant::kIgnoresCleared && beat->outcome == hub::BeatReply::Outcome::kCleared) {
     beat->outcome = hub::BeatReply::Outcome::kAlive;
   }
 }
