@@ -91,6 +91,8 @@ Status Link::Connected() {
 
 Status Link::OnEvents(short revents, int64_t now_ms,
                       const std::function<bool(const redisReply&)>& on_reply) {
+  // Polled together with others, whose events have closed this one since.
+  if (state_ == State::kClosed) return {};
   if (state_ == State::kConnecting) {
     if (revents == 0) return {};
     return Connected();
