@@ -20,6 +20,7 @@ struct LibraryPart {
 extern const LibraryPart kLibraryParts[];  // generated
 extern const size_t kLibraryPartCount;
 extern const char kTestClock[];
+extern const char kTestOnePartition[];
 
 // The whole text for FUNCTION LOAD. `version` and `clock` (the text of clock.lua) differ in tests only.
 std::string LibraryText(uint64_t version = kLibraryVersion, const char* clock = nullptr);

@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <vector>
 
 #include "common/hub/keys.h"
@@ -145,6 +146,23 @@ void TestRedis::SetClock(int64_t unix_ms) const {
 }
 
 std::string TestLibrary() { return LibraryText(kLibraryVersion, kTestClock); }
+
+std::string Replaced(std::string library, const std::string& from, const std::string& to) {
+  const size_t at = library.find(from);
+  if (at == std::string::npos) throw std::runtime_error("the library lacks: " + from);
+  return library.replace(at, from.size(), to);
+}
+
+std::string OnePartitionOnly(std::string library) {
+  const std::string digest = StateOf(library).digest;
+  library = Replaced(std::move(library), digest, "p" + digest.substr(1));
+  library = Replaced(std::move(library), "local call, pack_bytes,",
+                     kTestOnePartition + std::string("\nlocal call, pack_bytes,"));
+  library = Replaced(std::move(library), "unpack_bytes = redis.call,",
+                     "unpack_bytes = one_partition_call,");
+  return Replaced(std::move(library), "      return callback(keys, argv)",
+                  "      one_partition_begin(keys)\n      return callback(keys, argv)");
+}
 
 std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options) {
   options.library = TestLibrary();

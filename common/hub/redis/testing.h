@@ -48,6 +48,11 @@ class TestRedis {
 
 // The functions with a clock that SetClock sets (common/hub/functions/testing/clock.lua).
 std::string TestLibrary();
+// `library`, such as TestLibrary(), with functions that fail when they touch more than one partition
+// (common/hub/functions/testing/one_partition.lua), and with a digest of its own.
+std::string OnePartitionOnly(std::string library);
+// `library` with one text in another's place, which must be there.
+std::string Replaced(std::string library, const std::string& from, const std::string& to);
 
 // `options` with TestLibrary(). REQUIRES: the server is there.
 std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options);

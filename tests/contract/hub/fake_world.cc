@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "common/hub/split/parts.h"
+#include "common/hub/split/split_hub.h"
 #include "tests/contract/hub/print.h"
 
 namespace nightjar::hub::contract {
@@ -94,6 +97,20 @@ std::map<std::string, std::vector<Relayed>> FakeWorld::TakeRelayed() {
     while (auto what = relays[0]->Take()) relayed[id].push_back(std::move(*what));
   }
   return relayed;
+}
+
+Reply FakeWorld::DoSplit(const Call& call) {
+  CallQueue parts([this](const Call& part) -> Reply {
+    if (!PartitionOfCall(part, bounds_.partitions)) {
+      return Failure{Failure::Kind::kInternal, "touches several partitions: " + Print(part)};
+    }
+    return hub_->Execute(part);
+  });
+  SplitHub split(parts, bounds_.partitions);
+  std::optional<Reply> reply;
+  split.Submit(call, [&](Reply r) { reply = std::move(r); });
+  parts.Run();
+  return reply ? std::move(*reply) : Failure{Failure::Kind::kInternal, "not answered"};
 }
 
 void FakeWorld::Reset() {

@@ -14,9 +14,11 @@ namespace nightjar::hub::contract {
 
 class FakeWorld final : public World {
  public:
-  explicit FakeWorld(const Bounds& bounds) : bounds_(bounds) { Reset(); }
+  explicit FakeWorld(const Bounds& bounds, bool split = false) : bounds_(bounds), split_(split) {
+    Reset();
+  }
 
-  Reply Do(const Call& call) override { return hub_->Execute(call); }
+  Reply Do(const Call& call) override { return split_ ? DoSplit(call) : hub_->Execute(call); }
   std::vector<Reply> DoAll(const std::vector<Call>& calls) override {
     std::vector<Reply> replies;
     for (const Call& call : calls) replies.push_back(Do(call));
@@ -34,9 +36,12 @@ class FakeWorld final : public World {
   const fake::HubState& state() const { return hub_->state(); }
 
  private:
+  Reply DoSplit(const Call& call);
+
   using Relays = std::vector<std::unique_ptr<RelayQueue>>;
 
   Bounds bounds_;
+  const bool split_;
   std::unique_ptr<FakeHub> hub_;
   std::map<std::string, Relays> listening_;
 };

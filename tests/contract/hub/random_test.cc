@@ -1,5 +1,6 @@
 // The fake and a real server, led through the same random calls: every reply must be the same, and
-// so must the state.
+// so must the state. Likewise the fake and a SplitHub over a fake or a server: where its answers
+// differ by what it is (split_hub.h), the fake is asked as it asks.
 //
 // A failing seed is printed; NIGHTJAR_HUB_SEED=<seed> replays it alone, comparing the state after
 // every step. NIGHTJAR_HUB_SEEDS=<n> runs more of them than usual.
@@ -13,6 +14,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/hub/split/parts.h"
 #include "tests/contract/hub/fake_world.h"
 #include "tests/contract/hub/generator.h"
 #include "tests/contract/hub/print.h"
@@ -22,7 +24,7 @@ namespace nightjar::hub::contract {
 
 namespace {
 
-constexpr uint64_t kSeeds = 40;
+constexpr uint64_t kSeeds = 40, kSplitSeeds = 15;
 constexpr int kSteps = 150;
 
 std::string MixName(Mix mix) {
@@ -50,6 +52,8 @@ Bounds BoundsOf(Mix mix) {
 
 std::vector<std::string> RealKinds() {
   std::vector<std::string> kinds = WorldKinds();
+  const size_t count = kinds.size();
+  for (size_t i = 0; i < count; ++i) kinds.push_back(kinds[i] + "-split");
   kinds.erase(kinds.begin());  // the fake
   return kinds;
 }
@@ -79,12 +83,37 @@ std::string Difference(const std::string& a, const std::string& b) {
   return text;
 }
 
-std::string Text(const std::map<std::string, std::vector<Relayed>>& relayed) {
-  std::string text;
+// `split`: entries come in other portions and another order there, so as a line for each recipient,
+// sorted.
+std::string Text(const std::map<std::string, std::vector<Relayed>>& relayed, bool split) {
+  std::vector<std::string> lines;
   for (const auto& [id, messages] : relayed) {
-    for (const auto& message : messages) text += fmt::format("to {}: {}\n", id, Print(message));
+    for (const auto& message : messages) {
+      const auto* entry = std::get_if<RelayedEntry>(&message);
+      if (!split || entry == nullptr) {
+        lines.push_back(fmt::format("to {}: {}\n", id, Print(message)));
+        continue;
+      }
+      for (const Delivery& delivery : entry->deliveries) {
+        lines.push_back(
+            fmt::format("to {}: {}\n", id, Print(Relayed{RelayedEntry{entry->entry, {delivery}}})));
+      }
+    }
   }
-  return text;
+  if (split) std::sort(lines.begin(), lines.end());
+  return fmt::format("{}", fmt::join(lines, ""));
+}
+
+// The call with what a SplitHub would add to it, or could not answer alike.
+Call AsIfSplit(Call call, uint32_t partitions) {
+  if (auto* read = std::get_if<ReadLog>(&call)) {
+    if (read->partitions.size() > 1) read->bytes = 1 << 20;
+    return call;
+  }
+  const bool chat = std::holds_alternative<Send>(call) ||
+                    std::holds_alternative<CreateChat>(call) ||
+                    std::holds_alternative<UpdateChat>(call);
+  return chat ? std::move(Split(std::move(call), partitions).calls[0]) : call;
 }
 
 }  // namespace
@@ -113,7 +142,8 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
       }
       calls.clear();
       expected.clear();
-      const std::string told = Text(fake_->TakeRelayed()), really = Text(real_->TakeRelayed());
+      const std::string told = Text(fake_->TakeRelayed(), split_);
+      const std::string really = Text(real_->TakeRelayed(), split_);
       if (told != really) {
         ADD_FAILURE() << fmt::format("NIGHTJAR_HUB_SEED={} up to step {}: relayed differ\n", seed,
                                      step)
@@ -131,10 +161,10 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
           if (!catch_up(i - 1)) return false;
           MoveOn(step);
         }
-        call = step.call;
+        call = split_ ? AsIfSplit(step.call, bounds_.partitions) : step.call;
       }
       const std::string before = repeat && RepeatSafe(call) ? Dump(*fake_, generator.names()) : "";
-      expected.push_back(fake_->Do(call));
+      expected.push_back(DoOnFake(call));
       calls.push_back(call);
       if (!before.empty() && Dump(*fake_, generator.names()) != before) {
         ADD_FAILURE() << Where(seed, i, call) << "  repeated, and changed the state:\n"
@@ -151,6 +181,16 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
       }
     }
     return true;
+  }
+
+  // Where acks are split, one that is refused has moved its marks.
+  Reply DoOnFake(const Call& call) {
+    Reply reply = fake_->Do(call);
+    const auto* acked = std::get_if<AckReply>(&reply);
+    if (split_ && acked != nullptr && acked->outcome != AckReply::Outcome::kDone) {
+      for (const Call& mark : MarksOf(std::get<Ack>(call))) fake_->Do(mark);
+    }
+    return reply;
   }
 
   void MoveOn(const Step& step) {
@@ -185,12 +225,14 @@ class RandomTest : public testing::TestWithParam<std::tuple<std::string, Mix>> {
     const auto& [kind, mix] = GetParam();
     mix_ = mix;
     bounds_ = BoundsOf(mix);
+    split_ = kind.ends_with("-split");
     fake_ = std::make_unique<FakeWorld>(bounds_);
     real_ = MakeWorld(kind, bounds_);
   }
 
   Mix mix_ = Mix::kEverything;
   Bounds bounds_;
+  bool split_ = false;
   std::unique_ptr<FakeWorld> fake_;
   std::unique_ptr<World> real_;
 };
@@ -200,7 +242,7 @@ TEST_P(RandomTest, SameRepliesSameState) {
     Run(seed, true);
     return;
   }
-  const uint64_t seeds = FromEnvironment("NIGHTJAR_HUB_SEEDS", kSeeds);
+  const uint64_t seeds = FromEnvironment("NIGHTJAR_HUB_SEEDS", split_ ? kSplitSeeds : kSeeds);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     if (Run(seed, false)) continue;
     Run(seed, true);  // once more, to find the first step after which the states differ
@@ -369,11 +411,15 @@ TEST(GeneratorTest, ReachesEveryOutcome) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    , RandomTest,
-    testing::Combine(testing::ValuesIn(RealKinds()),
-                     testing::Values(Mix::kEverything, Mix::kWindows, Mix::kFanOut, Mix::kSessions,
-                                     Mix::kBrokers)),
-    [](const auto& one) { return std::get<0>(one.param) + MixName(std::get<1>(one.param)); });
+INSTANTIATE_TEST_SUITE_P(, RandomTest,
+                         testing::Combine(testing::ValuesIn(RealKinds()),
+                                          testing::Values(Mix::kEverything, Mix::kWindows,
+                                                          Mix::kFanOut, Mix::kSessions,
+                                                          Mix::kBrokers)),
+                         [](const auto& one) {
+                           std::string kind = std::get<0>(one.param);
+                           std::replace(kind.begin(), kind.end(), '-', '_');
+                           return kind + MixName(std::get<1>(one.param));
+                         });
 
 }  // namespace nightjar::hub::contract

@@ -14,6 +14,7 @@
 #include "common/hub/redis/library.h"
 #include "common/hub/redis/redis_hub.h"
 #include "common/hub/redis/testing.h"
+#include "common/hub/split/split_hub.h"
 #include "common/hub/sync_call.h"
 #include "common/wire/names.h"
 #include "nightjar/v1/hub.pb.h"
@@ -25,18 +26,14 @@ namespace nightjar::hub::contract {
 namespace {
 
 // The library with the test's clock and the test's bound for inboxes, and with a digest of its own,
-// so that it takes the place of one with another bound.
-std::string LibraryForContract(size_t inbox_bound) {
-  std::string library = TestLibrary();
-  const auto replace = [&](const std::string& from, const std::string& to) {
-    const size_t at = library.find(from);
-    if (at == std::string::npos) throw std::runtime_error("the library lacks: " + from);
-    library.replace(at, from.size(), to);
-  };
-  replace("local INBOX_ENTRIES = 10000\n", fmt::format("local INBOX_ENTRIES = {}\n", inbox_bound));
+// so that it takes the place of one with another bound. `split`: a call may touch one partition
+// only.
+std::string LibraryForContract(size_t inbox_bound, bool split) {
+  std::string library = Replaced(TestLibrary(), "local INBOX_ENTRIES = 10000\n",
+                                 fmt::format("local INBOX_ENTRIES = {}\n", inbox_bound));
   const std::string digest = StateOf(library).digest;
-  replace(digest, fmt::format("{:0{}}", inbox_bound, digest.size()));
-  return library;
+  library = Replaced(std::move(library), digest, fmt::format("{:0{}}", inbox_bound, digest.size()));
+  return split ? OnePartitionOnly(std::move(library)) : library;
 }
 
 // One server of a kind for the whole program, started by its first use and stopped at exit.
@@ -218,21 +215,24 @@ class Listener {
 
 class ServerWorld final : public World {
  public:
-  ServerWorld(const std::string& program, const Bounds& bounds)
+  ServerWorld(const std::string& program, const Bounds& bounds, bool split)
       : server_(Server(program)), bounds_(bounds) {
     server_.FlushAll(bounds.partitions, clock_);
     options_ = server_.options();
     options_.partitions = bounds.partitions;
     options_.journal_max = bounds.journal_max;
     options_.tasks_max = bounds.tasks_max;
-    options_.library = LibraryForContract(bounds.inbox);
+    options_.library = LibraryForContract(bounds.inbox, split);
     options_.backoff_first_ms = 1;
     hub_ = std::make_unique<RedisHub>(options_);
+    if (split) split_ = std::make_unique<SplitHub>(*hub_, bounds.partitions);
     const Reply info = Do(Info{});
     if (std::get_if<InfoReply>(&info) == nullptr) throw std::runtime_error(Print(info));
   }
 
-  Reply Do(const Call& call) override { return CallAndWait(*hub_, call); }
+  Reply Do(const Call& call) override {
+    return split_ ? CallAndWait(*split_, call) : CallAndWait(*hub_, call);
+  }
   std::vector<Reply> DoAll(const std::vector<Call>& calls) override;
 
   void Listen(const std::string& broker_id, size_t connections) override {
@@ -367,12 +367,20 @@ class ServerWorld final : public World {
   TestRedis& server_;
   Bounds bounds_;
   RedisOptions options_;
+  std::unique_ptr<SplitHub> split_;  // before the hub that it is over: outlives it
   std::unique_ptr<RedisHub> hub_;
   std::map<std::string, std::vector<std::unique_ptr<Listener>>> listening_;
 };
 
-// All under way at once, which is how the hub is used.
+// All under way at once, which is how the hub is used. Parts of calls that are about different
+// chats and users may overtake each other, so that over a SplitHub the journals of two runs are not
+// alike: there one at a time.
 std::vector<Reply> ServerWorld::DoAll(const std::vector<Call>& calls) {
+  if (split_) {
+    std::vector<Reply> replies;
+    for (const Call& call : calls) replies.push_back(Do(call));
+    return replies;
+  }
   std::vector<std::promise<Reply>> promises(calls.size());
   for (size_t i = 0; i < calls.size(); ++i) {
     hub_->Submit(calls[i], [&promise = promises[i]](Reply r) { promise.set_value(std::move(r)); });
@@ -384,8 +392,9 @@ std::vector<Reply> ServerWorld::DoAll(const std::vector<Call>& calls) {
 
 }  // namespace
 
-std::unique_ptr<World> MakeServerWorld(const std::string& program, const Bounds& bounds) {
-  return std::make_unique<ServerWorld>(program, bounds);
+std::unique_ptr<World> MakeServerWorld(const std::string& program, const Bounds& bounds,
+                                       bool split) {
+  return std::make_unique<ServerWorld>(program, bounds, split);
 }
 
 }  // namespace nightjar::hub::contract

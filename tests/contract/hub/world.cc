@@ -101,8 +101,11 @@ std::vector<std::string> WorldKinds() {
 }
 
 std::unique_ptr<World> MakeWorld(const std::string& kind, const Bounds& bounds) {
-  if (kind == "fake") return std::make_unique<FakeWorld>(bounds);
-  return MakeServerWorld(kind + "-server", bounds);
+  const size_t dash = kind.find("-split");
+  const std::string name = kind.substr(0, dash);
+  const bool split = dash != std::string::npos;
+  if (name == "fake") return std::make_unique<FakeWorld>(bounds, split);
+  return MakeServerWorld(name + "-server", bounds, split);
 }
 
 }  // namespace nightjar::hub::contract

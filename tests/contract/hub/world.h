@@ -99,10 +99,12 @@ class World {
   int64_t clock_ = kStartMs;
 };
 
-// "fake", "redis" or "valkey". Nothing if that server is not installed.
+// "fake", "redis" or "valkey", the servers if they are installed. MakeWorld knows each with
+// "-split" too: a SplitHub over it, where a call that touches more than one partition fails.
 std::vector<std::string> WorldKinds();
 std::unique_ptr<World> MakeWorld(const std::string& kind, const Bounds& bounds);
-std::unique_ptr<World> MakeServerWorld(const std::string& program, const Bounds& bounds);
+std::unique_ptr<World> MakeServerWorld(const std::string& program, const Bounds& bounds,
+                                       bool split = false);
 
 // Everybody and everything a test's state can be about.
 struct Names {
