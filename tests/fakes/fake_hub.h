@@ -108,8 +108,11 @@ class FakeHub : public CallQueue {
     std::vector<Delivery> here;
     std::map<std::string, std::vector<Delivery>> shared, own;  // broker id
   };
-  // Appends to one user's inbox; the one procedure behind Send, Append and chat changes.
-  void AppendTo(const std::string& uid, const Entry& entry, Told& told);
+  // Appends to one user's inbox; the one procedure behind Send, Append and chat changes. False: the
+  // copy is left out.
+  bool AppendTo(const std::string& uid, const Entry& entry, Told& told);
+  // The call has appended this many: at every 16th, old ones are dropped.
+  void Grown(const std::string& uid, uint64_t count);
   void RelayEntry(const Entry& entry, const Told& told);
   // To all of `uids` at once, or by a task. Returns whether by a task.
   bool FanOut(fake::ChatState& chat, const Entry& entry, bool by_task,

@@ -141,6 +141,7 @@ Reply FakeHub::Do(const Send& c) {
 
 Reply FakeHub::Do(const Append& c) {
   AppendReply reply;
+  std::map<std::string, uint64_t> appended;
   for (const auto& m : c.messages) {
     const Entry entry{c.chat, m.msg_id, m.author, m.author_device, m.shared, m.own, c.broker};
     Told told;
@@ -148,11 +149,12 @@ Reply FakeHub::Do(const Append& c) {
       // Idempotent: who has this entry of the chat, or a later one, is passed over. Only here: what
       // is appended inline is the chat's newest by its making.
       const MsgId newest = state_.users[uid].chats[c.chat];
-      if (newest < m.msg_id) AppendTo(uid, entry, told);
+      if (newest < m.msg_id && AppendTo(uid, entry, told)) ++appended[uid];
     }
     RelayEntry(entry, told);
     reply.deliveries.push_back(std::move(told.here));
   }
+  for (const auto& [uid, count] : appended) Grown(uid, count);
   return reply;
 }
 
@@ -168,7 +170,9 @@ bool FakeHub::FanOut(ChatState& chat, const Entry& entry, bool by_task,
     return true;
   }
   Told told;
-  for (const auto& uid : uids) AppendTo(uid, entry, told);
+  for (const auto& uid : uids) {
+    if (AppendTo(uid, entry, told)) Grown(uid, 1);
+  }
   RelayEntry(entry, told);
   deliveries = std::move(told.here);
   return false;
@@ -199,14 +203,15 @@ void FakeHub::RelayEntry(const Entry& entry, const Told& told) {
   for (const auto& [id, deliveries] : told.own) Publish(id, RelayedEntry{entry.own, deliveries});
 }
 
-void FakeHub::AppendTo(const std::string& uid, const Entry& entry, Told& told) {
+bool FakeHub::AppendTo(const std::string& uid, const Entry& entry, Told& told) {
   UserState& user = state_.users[uid];
   user.chats[entry.chat] = entry.id;
 
   const bool mine = !entry.author.empty() && uid == entry.author;
   const bool only_sender =
       user.devices.size() == 1 && user.devices.begin()->first == entry.author_device;
-  if (mine && only_sender && user.tails.empty()) return;  // told by the reply; nobody else to tell
+  // Told by the reply; nobody else to tell.
+  if (mine && only_sender && user.tails.empty()) return false;
 
   user.inbox.push_back({entry.id, mine ? entry.own : entry.shared});
   const uint64_t seq = user.head();
@@ -214,7 +219,6 @@ void FakeHub::AppendTo(const std::string& uid, const Entry& entry, Told& told) {
     user.inbox.pop_front();
     ++user.base;
   }
-  if (seq % 16 == 0) DropOld(user, 32);
 
   if (user.routes() == 0 && !mine) {
     if (user.owed == 0) user.owed = seq;
@@ -225,6 +229,12 @@ void FakeHub::AppendTo(const std::string& uid, const Entry& entry, Told& told) {
     if (id != keys::BrokerId(entry.broker))
       (mine ? told.own : told.shared)[id].push_back({uid, seq});
   }
+  return true;
+}
+
+void FakeHub::Grown(const std::string& uid, uint64_t count) {
+  UserState& user = state_.users[uid];
+  if (user.head() % 16 < count) DropOld(user, 32);
 }
 
 void FakeHub::DropOld(UserState& user, size_t most) {

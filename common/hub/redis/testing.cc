@@ -161,7 +161,7 @@ std::string OnePartitionOnly(std::string library) {
   library = Replaced(std::move(library), "unpack_bytes = redis.call,",
                      "unpack_bytes = one_partition_call,");
   return Replaced(std::move(library), "      return callback(keys, argv)",
-                  "      one_partition_begin(keys)\n      return callback(keys, argv)");
+                  "      one_partition_begin(name, keys)\n      return callback(keys, argv)");
 }
 
 std::unique_ptr<RedisHub> MakeRedisHubForTest(RedisOptions options) {
