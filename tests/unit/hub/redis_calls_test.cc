@@ -114,5 +114,28 @@ TEST_F(RedisCalls, AMessageTravels) {
   EXPECT_EQ(Ask<LogoutReply>(logout), (LogoutReply{true, 0, false}));
 }
 
+// What the contract of a SplitHub rests on: a call of several partitions is caught, by key and by
+// what it reads alone.
+TEST_F(RedisCalls, CallsOfSeveralPartitionsCanBeMadeToFail) {
+  RedisOptions options = redis_->options();
+  options.library = OnePartitionOnly(TestLibrary());
+  RedisHub hub(options);
+  const auto caught = [&](const Call& call) {
+    const Reply reply = CallAndWait(hub, call);
+    const Failure* failure = std::get_if<Failure>(&reply);
+    return failure != nullptr && failure->message.find("touches") != std::string::npos;
+  };
+  ASSERT_NE(PartitionOf("alice", 64), PartitionOf("bob", 64));
+  EXPECT_FALSE(caught(GetPresence{{"alice", "alice"}}));
+  EXPECT_TRUE(caught(GetPresence{{"alice", "bob"}}));
+  EXPECT_FALSE(caught(Lease{Role::kPersist, "one", {3}, 1000}));
+  EXPECT_TRUE(caught(Lease{Role::kPersist, "one", {3, 4}, 1000}));
+  Send send = MakeSend("alice", "bob", 1);
+  EXPECT_TRUE(caught(send));
+  send.client_msg_id = 2;
+  send.by_task = true;
+  EXPECT_FALSE(caught(send));
+}
+
 }  // namespace
 }  // namespace nightjar::hub
