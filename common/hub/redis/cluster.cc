@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/hub/redis/route.h"
+#include "common/hub/split/parts.h"
 
 namespace nightjar::hub {
 namespace {
@@ -165,7 +165,9 @@ void Cluster::Add(Pending call) {
     return;
   }
   call.number = ++submitted_;
-  call.partition = PartitionOf(call.call, static_cast<uint32_t>(partitions_.size()));
+  // One of several comes from no SplitHub: the server that it goes to refuses it.
+  call.partition =
+      PartitionOfCall(call.call, static_cast<uint32_t>(partitions_.size())).value_or(0);
   Partition& partition = partitions_[call.partition];
   if (partition.turned_away || !partition.calls.empty() || partition.at == nullptr) {
     partition.calls.push_back(std::move(call));

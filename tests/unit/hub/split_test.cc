@@ -178,8 +178,8 @@ TEST_F(SplitHubTest, AFenceStandsInAllPartitionsBeforeItIsDone) {
 }
 
 TEST_F(SplitHubTest, WhatBelongsToAPartitionGoesThere) {
-  EXPECT_EQ(PartitionOfCall(ListSessions{.broker = kBroker, .partition = 3}, kPartitions), 3u);
-  EXPECT_EQ(PartitionOfCall(PutDeadLetter{.partition = 2}, kPartitions), 2u);
+  EXPECT_EQ(PartitionOfCall(ListSessions{kBroker, 3, ""}, kPartitions), 3u);
+  EXPECT_EQ(PartitionOfCall(PutDeadLetter{2, "", ""}, kPartitions), 2u);
   EXPECT_EQ(PartitionOfCall(Fence{kBroker, {1}}, kPartitions), 1u);
   EXPECT_EQ(PartitionOfCall(Fence{kBroker, {1, 2}}, kPartitions), std::nullopt);
   EXPECT_EQ(PartitionOfCall(Gone{kBroker, false}, kPartitions), 0u);
