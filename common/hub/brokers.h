@@ -17,11 +17,11 @@ using BrokerName = std::string;
 // than ttl_ms is dead: one of the living takes it out of the living (its beats are answered
 // kCleared), fences it (its logins are refused), ends what sessions are recorded of it, and then
 // says Gone. Claims of who clears whom last ttl_ms and are renewed by beats; at their end anybody
-// else may claim. A name that is being cleared is not taken in again before Gone.
+// else may claim. A name that is being cleared or fenced is not taken in again.
 //
 // One step of the hub, in this order:
 // 1. Not among the living: unless it is first (or knows another epoch), or if this very name is
-//    being cleared: kCleared.
+//    being cleared; or fenced (in the first partition), and so of no use ever again: kCleared.
 // 2. first, or another epoch: another incarnation of its id lives, is not dead, and more than one
 //    connection listens to relay:<id> (the caller's own is one): kTaken. A dead one or one that
 //    nobody listens for moves to those to be cleared, and the caller lives.

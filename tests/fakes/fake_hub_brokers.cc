@@ -39,7 +39,8 @@ Reply FakeHub::Do(const Beat& c) {
   const int64_t dead_before = Clock() - c.ttl_ms;
   const bool taken_in = c.first || c.epoch != state_.epoch;
   const bool lived = Lives(c.broker);
-  if (!lived && (!taken_in || state_.dying.count(c.broker) > 0)) {
+  if ((!lived && (!taken_in || state_.dying.count(c.broker) > 0)) ||
+      state_.partitions[0].fenced.contains(c.broker)) {
     reply.outcome = BeatReply::Outcome::kCleared;
     return reply;
   }

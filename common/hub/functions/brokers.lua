@@ -60,7 +60,7 @@ local function broker_claim(clear, now, dead_before, till)
 end
 
 -- nj_beat: a broker lives.
--- KEYS 1 brokers:{0}
+-- KEYS 1 brokers:{0}; fenced:{0} is looked at, too
 -- ARGV 1 broker 2 first 0/1 3 may_clear 0/1 4 ttl_ms 5 the epoch and 6 the version it knows, then what it is
 --      clearing
 -- Reply {0, epoch, version, how many to clear, name, ..., then the living unless it knows this version}
@@ -74,7 +74,9 @@ local function beat(keys, argv)
   local dead_before, till = now - ttl, now + ttl
   local id, taken_in = broker_id(name), argv[2] == '1' or argv[5] ~= epoch
   local lived = call('ZSCORE', K_BROKERS, name)
-  if not lived and (not taken_in or call('ZSCORE', K_DYING, name)) then return {1, epoch} end
+  if not lived and (not taken_in or call('ZSCORE', K_DYING, name)) or broker_fenced(here(), name) then
+    return {1, epoch}
+  end
   local changed = not lived
   if taken_in then
     local superseded = broker_supersede(id, name, dead_before)

@@ -269,6 +269,18 @@ TEST_P(BrokerTest, WhoIsFencedWritesNothing) {
   }
 }
 
+// Whoever clears it may have said Gone by then.
+TEST_P(BrokerTest, WhoIsFencedIsNotTakenInAgain) {
+  Do(Fence{kB2, AllPartitions()});
+  EXPECT_EQ(Beat(kB2).outcome, Lived::kCleared);
+  Do(Gone{kB2, true});
+  EXPECT_EQ(First(kB2).outcome, Lived::kCleared);
+  hub::Beat beat = MakeBeat(kB2);
+  beat.epoch = Epoch() - 1;
+  EXPECT_EQ(Ask<BeatReply>(beat).outcome, Lived::kCleared);
+  EXPECT_EQ(First("b2#2").outcome, Lived::kAlive);
+}
+
 TEST_P(BrokerTest, FencesAreForgottenAfterADay) {
   const auto fenced = [&] { return world().ReadHidden().partitions.at(P("alice")).fenced; };
   const int64_t start = world().clock();
