@@ -53,7 +53,7 @@ Reply FakeHub::Do(const Lease& c) {
     if (held && lease.owner != c.owner) {
       reply.tokens.push_back(0);
     } else if (c.ttl_ms == 0) {  // given back, or not held at all
-      lease.owner.clear();
+      if (held) lease.owner.clear();
       reply.tokens.push_back(0);
     } else {
       if (!held) {
