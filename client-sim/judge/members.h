@@ -52,6 +52,16 @@ class Membership {
     }
     return false;
   }
+  // Let in before this entry, after having been out.
+  bool CameBackBefore(uint64_t msg_id) const {
+    bool was_out = false;
+    for (const Move& move : moves_) {
+      if (move.msg_id >= msg_id) break;
+      if (was_out && move.where == Where::kIn) return true;
+      was_out = was_out || move.where == Where::kOut;
+    }
+    return false;
+  }
   bool known() const { return !moves_.empty(); }
   bool in_now() const {
     return !moves_.empty() &&

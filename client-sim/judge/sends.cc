@@ -176,9 +176,14 @@ void Oracle::Impl::OnRefused(uint32_t device, const SendRefused& refused) {
   }
   if (sent.msg_id != 0) {
     OpenSend* instead = FindUnlinked(chat, devices_[device].user, sent.text);
+    // It was sent more than once, and refused to somebody who was out, and taken from who was back:
+    // the one answer was on its way when the other was given.
+    const bool came_back =
+        refused.error.code() == v1::PERMISSION_DENIED &&
+        chat.users[ChatUserOf(chat_no, devices_[device].user)].member.CameBackBefore(sent.msg_id);
     if (instead != nullptr) {
       instead->msg_id = sent.msg_id;
-    } else {
+    } else if (!came_back) {
       subject.msg_id = sent.msg_id;
       Break("G2",
             fmt::format("{} was refused for good, and is in the chat as {}", devices_[device].name,

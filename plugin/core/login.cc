@@ -65,20 +65,6 @@ void Submit(State& s, Session& session) {
   Pump(s);
 }
 
-void SendSync(State& s, Session& session, const hub::LoginReply& reply) {
-  Inbox& in = *session.inbox;
-  v1::ServerFrame frame;
-  v1::Sync& sync = *frame.mutable_sync();
-  sync.set_epoch(reply.epoch);
-  sync.set_start(reply.start);
-  sync.set_head(in.head);
-  sync.set_resync(reply.resync);
-  std::vector<std::string> held;
-  held.swap(in.held);
-  Tell(s, session, frame);
-  for (std::string& payload : held) TellEncoded(s, session, std::move(payload));
-}
-
 void StartOver(Session& session) {
   const Inbox& old = *session.inbox;
   auto fresh = std::make_unique<Inbox>();
@@ -90,6 +76,20 @@ void StartOver(Session& session) {
 }
 
 }  // namespace
+
+void TellSync(State& s, Session& session) {
+  Inbox& in = *session.inbox;
+  v1::ServerFrame frame;
+  v1::Sync& sync = *frame.mutable_sync();
+  sync.set_epoch(in.epoch);
+  sync.set_start(in.acked);
+  sync.set_head(in.head);
+  sync.set_resync(in.resync);
+  std::vector<std::string> held;
+  held.swap(in.held);
+  Tell(s, session, frame);
+  for (std::string& payload : held) TellEncoded(s, session, std::move(payload));
+}
 
 void Open(State& s, Session& session, const Topic& topic, std::string_view filter, int qos) {
   if (!session.inbox) {
@@ -152,7 +152,8 @@ Outcome Take(State& s, const PendingLogin& pending, hub::Reply& reply) {
     session->extra->name.clear();
     session->extra->email.clear();
   }
-  SendSync(s, *session, *known);
+  in.resync = known->resync;
+  TellSync(s, *session);
   Outcome outcome{session, known->online, nullptr, false};
   if (known->previous_broker == s.broker && known->previous_session != session->id) {
     outcome.replaced = s.directory.Find(known->previous_session);

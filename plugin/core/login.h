@@ -16,6 +16,8 @@ bool Ends(const Session& session, const Topic& topic);
 
 // From the beginning: the hub knows another epoch, or not this device, or entries are gone.
 void Again(State& s, Session& session);
+// Where its inbox begins. REQUIRES: live.
+void TellSync(State& s, Session& session);
 
 struct Outcome {
   Session* session = nullptr;   // live now, sync sent: has to catch up

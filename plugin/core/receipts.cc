@@ -81,6 +81,7 @@ void Take(State& s, Session& session, uint64_t seq) {
   in.window = static_cast<uint32_t>(
       std::min<size_t>(limits::kWindowBytesMost, in.window + std::max(freed, kLeastGrowth)));
   in.acked = seq;
+  in.resync = false;  // heard of
   in.sent = std::max(in.sent, seq);
   in.head = std::max(in.head, seq);
   in.skips = static_cast<uint32_t>(std::min<uint64_t>(in.skips, in.sent - in.acked));
@@ -217,7 +218,12 @@ Outcome OnAck(State& s, Session& session, const v1::Ack& ack) {
     Take(s, session, ack.seq());
     outcome.catch_up = true;
   }
-  if (ack.resend()) outcome.rewind = std::max(ack.seq(), in.acked);
+  if (ack.resend()) {
+    outcome.rewind = std::max(ack.seq(), in.acked);
+    // What lies between is settled (by an earlier session's ack that came late, or passed over),
+    // and the device has not heard of it: the sync that said so was lost.
+    outcome.sync = ack.seq() < in.acked;
+  }
   return outcome;
 }
 

@@ -11,6 +11,7 @@ namespace nightjar::core::receipts {
 struct Outcome {
   bool catch_up = false;           // there is room again
   std::optional<uint64_t> rewind;  // send again what follows
+  bool sync = false;               // where it begins is to be told again, before that
   bool login = false;              // the hub does not know this device or epoch any more
 };
 

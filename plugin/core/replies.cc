@@ -138,6 +138,7 @@ void Act(State& s, SessionId id, const receipts::Outcome& outcome) {
   Session* session = s.directory.Find(id);
   if (session == nullptr || !session->inbox) return;
   if (outcome.login) return login::Again(s, *session);
+  if (outcome.sync) login::TellSync(s, *session);
   if (outcome.rewind) {
     deliver::Rewind(s, *session, *outcome.rewind);
   } else if (outcome.catch_up) {

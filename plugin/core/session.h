@@ -52,6 +52,7 @@ struct Inbox {
   bool brief = false;  // subscribed as "i"
   uint8_t qos = 0;
   bool live = false;           // login answered, sync sent
+  bool resync = false;         // as the sync said
   bool reading = false;        // a ReadInbox is under way
   bool reading_acked = false;  // likewise, to know what an acknowledgement covers
   bool ack_busy = false;       // an Ack is under way, or in line, or waits to be tried again

@@ -32,7 +32,7 @@ def test_chat_goes_on_without_hbase_and_drains_when_it_is_back(own_stack, user):
         tried = failures(stack)
         stack.kill("thrift")
         if "hbase" in victims:
-            stack.stop("hbase")   # its local files are not synced at every write, as HDFS's would be
+            stack.stop("hbase", 90)   # its local files are not synced at every write, as HDFS's would be
         say_some(f"without{round_}.")
         poll(lambda tried=tried: failures(stack) > tried, "the persister to notice", 60)
         assert left_in_journal(stack) >= 20

@@ -17,6 +17,7 @@ from nj.common import BUILD, Failed, exit_text, read_text, say, write_file
 POM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hbase_jars", "pom.xml")
 JARS = os.path.join(BUILD, "hbase-jars")
 READY_SECONDS = 120      # 15 on an idle machine
+STOP_SECONDS = 90        # it writes what it has in memory
 SHOW_EVERY_SECONDS = 5   # of the download's progress
 
 OPENS = ("java.lang", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.util", "java.util.concurrent",

@@ -18,7 +18,7 @@ from nj import build, cluster, files, hbase, jwt, ports, probe, process, sanitiz
 from nj.common import Failed, exit_text, read_text, say, write_file
 
 READY_SECONDS = 30      # for one part to come up
-STOP_SECONDS = 15       # for one part to end by itself
+STOP_SECONDS = 15       # for one part to end by itself; HBase takes longer (hbase.py)
 REDIS_MODES = ("one", "sentinel", "cluster")
 
 
@@ -319,7 +319,7 @@ def stop_all(stack, quiet=False):
     """Brokers first, so that nothing new is accepted; the persister may then still empty the journal
     (what it does not stays in Redis's log); Redis last, and HBase with it."""
     any_ran = False
-    seconds = STOP_SECONDS * sanitizers.slowness((stack.data or {}).get("preset"))
+    slowness = sanitizers.slowness((stack.data or {}).get("preset"))
     hub = [entry for entry in stack.processes if entry["name"].startswith(("redis", "sentinel"))]
     persister = [entry for entry in stack.processes if entry["name"] == "persister"]
     store = [entry for entry in stack.processes if entry["name"] in ("thrift", "hbase")]
@@ -328,6 +328,7 @@ def stop_all(stack, quiet=False):
                  [entry for entry in store if entry["name"] == "hbase"],
                  [entry for entry in hub if entry["name"].startswith("sentinel")],
                  [entry for entry in hub if entry["name"].startswith("redis")]):
+        seconds = slowness * (hbase.STOP_SECONDS if part and part[0] in store else STOP_SECONDS)
         for entry, how in zip(part, process.stop_at_once(part, seconds)):
             any_ran = any_ran or how != "gone"
             if how == "killed":

@@ -78,9 +78,9 @@ class Stack:
         assert process.send(entry, signal.SIGKILL), f"{name} does not run"
         assert process.wait_gone(entry, 10 * SLOWNESS), f"{name} survived SIGKILL"
 
-    def stop(self, name):
+    def stop(self, name, seconds=15):
         """SIGTERM, and back when it is gone."""
-        assert process.stop(self.entry(name), 15 * SLOWNESS) == "stopped"
+        assert process.stop(self.entry(name), seconds * SLOWNESS) == "stopped", f"{name} goes on after SIGTERM"
 
     def start(self, name):
         """As it was started before; returns at once."""

@@ -219,6 +219,26 @@ TEST_F(MessagePath, ResendSendsWhatFollows) {
   EXPECT_EQ(frames[0].seq(), 3U);
 }
 
+// An ack of an earlier session took effect after the login that this sync is of; the next sync, of the
+// login that this made necessary, was lost on the way.
+TEST_F(MessagePath, WhoAsksForWhatIsSettledIsToldAgainWhereItBegins) {
+  const SessionId alice = world.Device("alice", "a");
+  SessionId bob = world.Device("bob", "b");
+  for (uint64_t i = 1; i <= 5; ++i) world.SendText(alice, i, "bob", "n");
+  world.RunHub();
+  EXPECT_EQ(world.Take(bob).size(), 5U);
+  world.Ack(bob, 3);
+  world.RunHub();
+  world.Ack(bob, 1, true);
+  world.RunHub();
+  const auto frames = world.Take(bob);
+  ASSERT_EQ(frames.size(), 3U);
+  EXPECT_EQ(frames[0].sync().start(), 3U);
+  EXPECT_EQ(frames[0].sync().head(), 5U);
+  EXPECT_FALSE(frames[0].sync().resync());
+  EXPECT_EQ(frames[1].seq(), 4U);
+}
+
 TEST_F(MessagePath, ASilentDeviceIsClosedAfterThreeDoublingWaits) {
   const SessionId alice = world.Device("alice", "a"), bob = world.Device("bob", "b");
   world.SendText(alice, 1, "bob", "hello");
