@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "common/hub/brokers.h"
+#include "common/hub/keeping.h"
+#include "common/hub/records.h"
 #include "common/wire/msg_id.h"
 
 namespace nightjar::hub {
@@ -67,6 +69,7 @@ struct SendReply {
   MsgId msg_id = 0;
   std::vector<Delivery> deliveries;
   bool task = false;                 // fan-out is left to a task in the chat's partition
+  bool unknown = false;              // kDenied: there is no such group here; the store may know it
   uint64_t version = 0;              // kStale
   std::vector<std::string> members;  // kStale: if at most kInlineMembers, else empty
   friend bool operator==(const SendReply&, const SendReply&) = default;
@@ -95,29 +98,7 @@ struct AppendReply {
 
 // ---- chats ------------------------------------------------------------------------------------
 
-struct ChatRecord {
-  std::string chat;
-  bool direct = false;
-  std::string title;
-  int64_t created_ms = 0;
-  std::string created_by;
-  MsgId last_msg_id = 0;
-  uint64_t version = 0;  // of the membership; grows with every change
-  uint32_t member_count = 0;
-  friend bool operator==(const ChatRecord&, const ChatRecord&) = default;
-};
-
-// Who was a member when: joined <= id <= left. left = 0: still is. left is the removal's own id.
-// Who comes back while a fan-out task of the chat is open keeps the joined from before. Who left
-// more than kLeftKeptMs ago (long enough for what was said before to be acknowledged, and marked as
-// delivered) is forgotten, marks too, by the next change of the chat with no task of it open.
-inline constexpr int64_t kLeftKeptMs = int64_t{24} * 3600 * 1000;
-struct Member {
-  std::string uid;
-  MsgId joined = 0;
-  MsgId left = 0;
-  friend bool operator==(const Member&, const Member&) = default;
-};
+// What a chat is: records.h.
 
 // Create a group. A repeat (same chat id) finds the chat: created = false, nothing changed.
 struct CreateChat {
@@ -147,6 +128,7 @@ struct ChangeReply {
   ChatRecord record;  // kDone: after the change; kExists, kStale: as it is
   std::vector<Delivery> deliveries;
   bool task = false;
+  bool unknown = false;  // kDenied: there is no such group here; the store may know it
   friend bool operator==(const ChangeReply&, const ChangeReply&) = default;
 };
 
@@ -168,11 +150,6 @@ struct GetChatReply {
 struct GetReceipts {
   std::string uid;
   std::vector<std::string> chats;
-};
-struct Mark {
-  std::string uid;
-  MsgId msg_id = 0;
-  friend bool operator==(const Mark&, const Mark&) = default;
 };
 struct GetReceiptsReply {
   struct Chat {
@@ -519,13 +496,6 @@ struct TrimLogReply {
   friend bool operator==(const TrimLogReply&, const TrimLogReply&) = default;
 };
 
-// Records that can never be stored, for a person to look at.
-struct PutDeadLetter {
-  uint32_t partition = 0;
-  std::string record, reason;
-  int64_t now_ms = 0;
-};
-
 // ---- the hub itself ---------------------------------------------------------------------------
 
 struct Info {};
@@ -559,12 +529,14 @@ struct Failure {
 using Call = std::variant<Send, Append, CreateChat, UpdateChat, GetChat, GetReceipts, UserChats,
                           Login, Logout, Tail, ListSessions, ReadInbox, Ack, MoveMark, TellMark,
                           Heads, GetDevice, SetPresence, GetPresence, Watch, Beat, Fence, Gone,
-                          PutPush, PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, Info>;
-using Reply = std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply,
-                           GetReceiptsReply, UserChatsReply, LoginReply, LogoutReply,
-                           ListSessionsReply, ReadInboxReply, AckReply, MoveMarkReply, HeadsReply,
-                           GetDeviceReply, SetPresenceReply, GetPresenceReply, WatchReply,
-                           BeatReply, LeaseReply, ReadLogReply, TrimLogReply, InfoReply, Done>;
+                          PutPush, PutMute, Lease, ReadLog, TrimLog, PutDeadLetter, ListDeadLetters,
+                          DropDeadLetter, RestoreChat, RestoreUser, Rebuild, Retire, Info>;
+using Reply =
+    std::variant<Failure, SendReply, AppendReply, ChangeReply, GetChatReply, GetReceiptsReply,
+                 UserChatsReply, LoginReply, LogoutReply, ListSessionsReply, ReadInboxReply,
+                 AckReply, MoveMarkReply, HeadsReply, GetDeviceReply, SetPresenceReply,
+                 GetPresenceReply, WatchReply, BeatReply, LeaseReply, ReadLogReply, TrimLogReply,
+                 ListDeadLettersReply, RetireReply, InfoReply, Done>;
 
 // How a call is answered. Exactly once per Submit, on the hub's own thread.
 using Callback = std::function<void(Reply)>;

@@ -93,6 +93,12 @@ class FakeHub : public CallQueue {
   Reply Do(const ReadLog& c);
   Reply Do(const TrimLog& c);
   Reply Do(const PutDeadLetter& c);
+  Reply Do(const ListDeadLetters& c);
+  Reply Do(const DropDeadLetter& c);
+  Reply Do(const RestoreChat& c);
+  Reply Do(const RestoreUser& c);
+  Reply Do(const Rebuild& c);
+  Reply Do(const Retire& c);
   Reply Do(const Info& c);
 
   // Who an entry is for and what each gets.

@@ -96,7 +96,7 @@ struct PartitionState {
   LogState journal, tasks;
   std::map<std::string, int64_t> due;  // uid -> since when
   std::map<Role, LeaseState> leases;
-  std::vector<PutDeadLetter> dead;
+  std::vector<DeadLetter> dead;
   std::map<BrokerName, int64_t> fenced;  // since when
 };
 

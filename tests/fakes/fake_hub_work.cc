@@ -110,9 +110,33 @@ Reply FakeHub::Do(const TrimLog& c) {
 Reply FakeHub::Do(const PutDeadLetter& c) {
   auto& dead = state_.partitions[c.partition].dead;
   if (dead.size() >= options_.dead_max) return Full("too many dead letters");
-  dead.push_back(c);
+  dead.push_back({c.now_ms, c.reason, c.record});
   return Done{};
 }
+
+Reply FakeHub::Do(const ListDeadLetters& c) {
+  const auto& dead = state_.partitions[c.partition].dead;
+  ListDeadLettersReply reply{dead.size(), {}};
+  size_t bytes = 0;
+  for (uint64_t i = c.from; i < dead.size() && reply.letters.size() < c.count; ++i) {
+    bytes += dead[i].reason.size() + dead[i].record.size() + 12;  // as kept: time and length, too
+    if (bytes > c.bytes && !reply.letters.empty()) break;
+    reply.letters.push_back(dead[i]);
+  }
+  return reply;
+}
+
+Reply FakeHub::Do(const DropDeadLetter& c) {
+  auto& dead = state_.partitions[c.partition].dead;
+  const auto it = std::find(dead.begin(), dead.end(), c.letter);
+  if (it != dead.end()) dead.erase(it);
+  return Done{};
+}
+
+Reply FakeHub::Do(const RestoreChat&) { return Full("not yet"); }
+Reply FakeHub::Do(const RestoreUser&) { return Full("not yet"); }
+Reply FakeHub::Do(const Rebuild&) { return Full("not yet"); }
+Reply FakeHub::Do(const Retire&) { return Full("not yet"); }
 
 Reply FakeHub::Do(const Info&) { return InfoReply{2, options_.partitions, state_.epoch}; }
 

@@ -59,15 +59,44 @@ local function trim_log(keys, argv)
   return reply
 end
 
--- nj_dead_letter: keep a record that can never be stored. dead:{p} is a list of at most 10,000; an
--- element is '<I8' time (ms), '<I4' length of the reason, reason, record.
+-- An element of dead:{p}: '<I8' time (ms), '<I4' length of the reason, reason, record.
+local function dead_element(argv)
+  return pack_bytes('<I8I4', tonumber(argv[1]), #argv[2]) .. argv[2] .. argv[3]
+end
+
+-- nj_dead_letter: keep a record that can never be stored. dead:{p} is a list of at most 10,000.
 -- KEYS 1 dead:{p}  ARGV 1 now_ms 2 reason 3 record  Reply 1 done, 0 full
 local function dead_letter(keys, argv)
   if call('LLEN', keys[1]) >= 10000 then return 0 end
-  call('RPUSH', keys[1], pack_bytes('<I8I4', tonumber(argv[1]), #argv[2]) .. argv[2] .. argv[3])
+  call('RPUSH', keys[1], dead_element(argv))
+  return 1
+end
+
+-- nj_dead_letters: KEYS 1 dead:{p}  ARGV 1 from (0: the oldest) 2 count 3 bytes
+-- Reply {how many there are, then of each: time (ms), reason, record}; at least one, if there is one
+local function dead_letters(keys, argv)
+  local from, bytes = tonumber(argv[1]), tonumber(argv[3])
+  local reply = {call('LLEN', keys[1])}
+  for i = from, math.min(from + tonumber(argv[2]), reply[1]) - 1 do
+    local letter = call('LINDEX', keys[1], i)
+    bytes = bytes - #letter
+    if bytes < 0 and #reply > 1 then break end
+    local at, length, start = unpack_bytes('<I8I4', letter)
+    reply[#reply + 1] = string.format('%.0f', at)
+    reply[#reply + 1] = string.sub(letter, start, start + length - 1)
+    reply[#reply + 1] = string.sub(letter, start + length)
+  end
+  return reply
+end
+
+-- nj_drop_dead_letter: KEYS 1 dead:{p}  ARGV 1 time (ms) 2 reason 3 record  Reply 1
+local function drop_dead_letter(keys, argv)
+  call('LREM', keys[1], 1, dead_element(argv))
   return 1
 end
 
 register('nj_read_log', read_log, 'no-writes')
 register('nj_trim_log', trim_log, 'allow-oom')
 register('nj_dead_letter', dead_letter)
+register('nj_dead_letters', dead_letters, 'no-writes')
+register('nj_drop_dead_letter', drop_dead_letter, 'allow-oom')

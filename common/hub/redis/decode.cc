@@ -9,7 +9,8 @@
 namespace nightjar::hub {
 namespace {
 
-// An array reply, read by index. Once anything is not as asked for, ok() is false and values are empty.
+// An array reply, read by index. Once anything is not as asked for, ok() is false and values are
+// empty.
 class Items {
  public:
   explicit Items(const redisReply& raw) : raw_(raw), ok_(raw.type == REDIS_REPLY_ARRAY) {}
@@ -388,12 +389,29 @@ Reply Read(const TrimLog& trim, Items& items) {
   return reply;
 }
 
+Reply Read(const ListDeadLetters&, Items& items) {
+  ListDeadLettersReply reply;
+  reply.total = items.Number(0);
+  if (items.size() % 3 != 1) items.Fail();
+  for (size_t i = 1; items.ok() && i < items.size(); i += 3) {
+    reply.letters.push_back(
+        {static_cast<int64_t>(items.Number(i)), items.String(i + 1), items.String(i + 2)});
+  }
+  return reply;
+}
+
+Reply Read(const Retire&, Items& items) {
+  return RetireReply{static_cast<uint32_t>(items.Number(0)), static_cast<uint32_t>(items.Number(1)),
+                     items.Number(2)};
+}
+
 Reply Read(const Info&, Items& items) {
   return InfoReply{items.Number(0), static_cast<uint32_t>(items.Number(1)), items.Number(2)};
 }
 
 Reply Wrong(const Call& call, std::string_view what) {
-  return Failure{Failure::Kind::kInternal, std::string(FunctionOf(call)) + ": " + std::string(what)};
+  return Failure{Failure::Kind::kInternal,
+                 std::string(FunctionOf(call)) + ": " + std::string(what)};
 }
 
 // Calls whose reply is a bare number: 1 done, 0 full.

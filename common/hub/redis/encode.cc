@@ -205,8 +205,7 @@ struct Encoder::Visitor {
     c.Function("nj_receipts", keys::Join(keys::kChat, TailOf(get.chats.front()))).Arg(get.uid);
     for (const std::string& id : get.chats) {
       const auto chat = ParseChatId(id);
-      const bool direct =
-          chat && chat->direct && (chat->low == get.uid || chat->high == get.uid);
+      const bool direct = chat && chat->direct && (chat->low == get.uid || chat->high == get.uid);
       // A chat that uid cannot be in still takes its place: as a group without this member.
       c.Arg(TailOf(id)).Arg(direct ? chat->low : "").Arg(direct ? chat->high : "");
     }
@@ -372,8 +371,7 @@ struct Encoder::Visitor {
   std::optional<Reply> operator()(const Fence& fence) {
     if (fence.partitions.empty()) return Done{};
     if (!ValidBroker(fence.broker)) return Malformed("fence");
-    c.Function("nj_fence",
-               keys::Join(keys::kFenced, keys::PartitionTail(fence.partitions.front())))
+    c.Function("nj_fence", keys::Join(keys::kFenced, keys::PartitionTail(fence.partitions.front())))
         .Arg(fence.broker);
     for (const uint32_t p : fence.partitions) c.Arg(keys::PartitionTail(p));
     return std::nullopt;
@@ -454,13 +452,35 @@ struct Encoder::Visitor {
   static std::string_view LogName(Log log) { return log == Log::kJournal ? "j" : "t"; }
 
   std::optional<Reply> operator()(const PutDeadLetter& put) {
-    c.Function("nj_dead_letter",
-               keys::Join(keys::kDead, keys::PartitionTail(put.partition)))
+    c.Function("nj_dead_letter", DeadKey(put.partition))
         .Arg(put.now_ms)
         .Arg(put.reason.substr(0, kReasonMost))
         .Arg(put.record);
     return std::nullopt;
   }
+
+  std::optional<Reply> operator()(const ListDeadLetters& list) {
+    c.Function("nj_dead_letters", DeadKey(list.partition))
+        .Arg(list.from)
+        .Arg(uint64_t{list.count})
+        .Arg(uint64_t{list.bytes});
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const DropDeadLetter& drop) {
+    c.Function("nj_drop_dead_letter", DeadKey(drop.partition))
+        .Arg(drop.letter.at_ms)
+        .Arg(drop.letter.reason)
+        .Arg(drop.letter.record);
+    return std::nullopt;
+  }
+  static std::string DeadKey(uint32_t partition) {
+    return keys::Join(keys::kDead, keys::PartitionTail(partition));
+  }
+
+  std::optional<Reply> operator()(const RestoreChat&) { return Malformed("restore chat"); }
+  std::optional<Reply> operator()(const RestoreUser&) { return Malformed("restore user"); }
+  std::optional<Reply> operator()(const Rebuild&) { return Malformed("rebuild"); }
+  std::optional<Reply> operator()(const Retire&) { return Malformed("retire"); }
 
   std::optional<Reply> operator()(const Info&) {
     c.Function("nj_info", keys::Join(keys::kHub, keys::PartitionTail(0)));
@@ -476,12 +496,42 @@ std::optional<Reply> Encoder::Encode(const Call& call, std::string& out) {
 
 std::string_view FunctionOf(const Call& call) {
   // In the order of the variant.
-  constexpr std::string_view kNames[] = {
-      "nj_send",     "nj_append",  "nj_create",  "nj_update",   "nj_chat",        "nj_receipts",
-      "nj_user_chats", "nj_login", "nj_logout",  "nj_tail",     "nj_sessions",    "nj_inbox",
-      "nj_ack",      "nj_mark",    "nj_tell_mark", "nj_heads",   "nj_device",  "nj_set_presence", "nj_presence", "nj_watch",
-      "nj_beat",     "nj_fence",   "nj_gone",    "nj_push",
-      "nj_push",     "nj_lease",   "nj_read_log", "nj_trim_log", "nj_dead_letter", "nj_info"};
+  constexpr std::string_view kNames[] = {"nj_send",
+                                         "nj_append",
+                                         "nj_create",
+                                         "nj_update",
+                                         "nj_chat",
+                                         "nj_receipts",
+                                         "nj_user_chats",
+                                         "nj_login",
+                                         "nj_logout",
+                                         "nj_tail",
+                                         "nj_sessions",
+                                         "nj_inbox",
+                                         "nj_ack",
+                                         "nj_mark",
+                                         "nj_tell_mark",
+                                         "nj_heads",
+                                         "nj_device",
+                                         "nj_set_presence",
+                                         "nj_presence",
+                                         "nj_watch",
+                                         "nj_beat",
+                                         "nj_fence",
+                                         "nj_gone",
+                                         "nj_push",
+                                         "nj_push",
+                                         "nj_lease",
+                                         "nj_read_log",
+                                         "nj_trim_log",
+                                         "nj_dead_letter",
+                                         "nj_dead_letters",
+                                         "nj_drop_dead_letter",
+                                         "nj_restore_chat",
+                                         "nj_restore_user",
+                                         "nj_rebuild",
+                                         "nj_retire",
+                                         "nj_info"};
   static_assert(std::size(kNames) == std::variant_size_v<Call>);
   return kNames[call.index()];
 }

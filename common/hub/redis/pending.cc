@@ -29,6 +29,22 @@ struct Bytes {
   size_t operator()(const ReadLog& c) const { return c.partitions.size() * sizeof(uint32_t); }
   size_t operator()(const TrimLog& c) const { return c.partitions.size() * sizeof(TrimLog::Upto); }
   size_t operator()(const PutDeadLetter& c) const { return c.record.size() + c.reason.size(); }
+  size_t operator()(const DropDeadLetter& c) const {
+    return c.letter.record.size() + c.letter.reason.size();
+  }
+  size_t operator()(const RestoreChat& c) const {
+    size_t bytes = c.members.size() * sizeof(Member) + c.delivered.size() * sizeof(Mark) +
+                   c.floors.size() * sizeof(RestoreChat::Floor);
+    for (const auto& window : c.windows) bytes += sizeof window + window.sent.size() * 16;
+    return bytes;
+  }
+  size_t operator()(const RestoreUser& c) const {
+    size_t bytes = (c.chats.size() + c.mutes.size()) * 2 * sizeof(std::string);
+    for (const auto& push : c.push) bytes += sizeof push + push.registration.size();
+    return bytes;
+  }
+  size_t operator()(const Rebuild& c) const { return c.partitions.size() * sizeof(uint32_t); }
+  size_t operator()(const Retire& c) const { return Of(c.chats) + Of(c.uids); }
   size_t operator()(const Ack& c) const {
     size_t bytes = c.marks.size() * 2 * sizeof(Ack::ChatMark);
     for (const Ack::ChatMark& mark : c.marks) bytes += Of(mark.authors);

@@ -86,6 +86,8 @@ struct PartitionVisitor {
     return Common(c.partitions, [](const TrimLog::Upto& upto) { return upto.partition; });
   }
   std::optional<uint32_t> operator()(const Fence& c) const { return OfPartitions(c.partitions); }
+  std::optional<uint32_t> operator()(const Rebuild& c) const { return OfPartitions(c.partitions); }
+  std::optional<uint32_t> operator()(const RestoreChat& c) const { return Of(c.record.chat); }
   std::optional<uint32_t> operator()(const auto& c) const {
     if constexpr (requires { c.uid; }) {
       return Of(c.uid);
@@ -117,6 +119,7 @@ struct NamesVisitor {
   Names operator()(const MoveMark& c) const { return {c.chat}; }
   Names operator()(const TellMark&) const { return {}; }  // changes nothing
   Names operator()(const Heads& c) const { return UidsOf(c); }
+  Names operator()(const RestoreChat& c) const { return {c.record.chat}; }
   Names operator()(const GetPresence& c) const { return c.uids; }
   Names operator()(const Watch& c) const { return c.uids; }
   Names operator()(const auto& c) const {
@@ -297,12 +300,18 @@ struct SplitVisitor {
     return Sparse(std::move(c), &ReadLog::partitions, &ReadLogReply::slices, self,
                   [](const LogSlice& slice) { return slice.partition; });
   }
-  Parts operator()(Fence&& c) const {
+  Parts operator()(Fence&& c) const { return ByPartition(std::move(c)); }
+  Parts operator()(Rebuild&& c) const { return ByPartition(std::move(c)); }
+  Parts operator()(auto&& c) const { return Whole(std::move(c)); }
+
+  // Calls with a list of partitions that are answered by Done.
+  template <typename C>
+  static Parts ByPartition(C c) {
     const Groups groups = GroupsOf(c.partitions, [](uint32_t p) { return p; });
     if (groups.size() < 2) return Whole(std::move(c));
     std::vector<uint32_t> all;
     Parts parts;
-    parts.calls = CallsOf(c, &Fence::partitions, groups, all);
+    parts.calls = CallsOf(c, &C::partitions, groups, all);
     parts.join = [](std::vector<Reply> replies) -> Reply {
       const bool done = std::all_of(replies.begin(), replies.end(), [](const Reply& reply) {
         return std::holds_alternative<Done>(reply);
@@ -311,7 +320,6 @@ struct SplitVisitor {
     };
     return parts;
   }
-  Parts operator()(auto&& c) const { return Whole(std::move(c)); }
 };
 
 }  // namespace

@@ -73,7 +73,7 @@ Hidden::Partition OfPartition(const fake::PartitionState& partition, int64_t clo
     }
   }
   for (const auto& letter : partition.dead) {
-    h.dead.push_back(fmt::format("{} {} {}", letter.now_ms, letter.reason, Escape(letter.record)));
+    h.dead.push_back(fmt::format("{} {} {}", letter.at_ms, letter.reason, Escape(letter.record)));
   }
   h.fenced = partition.fenced;
   return h;

@@ -37,9 +37,26 @@ std::string Text(const std::pair<std::string, MsgId>& v) {
   return v.first + ":" + IdText(v.second);
 }
 std::string Text(const ChatRecord& v) {
-  return fmt::format("{{{} direct={} title={} at={} by={} last={} version={} n={}}}", v.chat,
-                     v.direct, Text(v.title), v.created_ms, v.created_by, IdText(v.last_msg_id),
-                     v.version, v.member_count);
+  return fmt::format("{{{} direct={} title={} at={} by={} last={} version={} n={} retired={}}}",
+                     v.chat, v.direct, Text(v.title), v.created_ms, v.created_by,
+                     IdText(v.last_msg_id), v.version, v.member_count, v.retired);
+}
+std::string Text(const DeadLetter& v) {
+  return fmt::format("{} {} {}", v.at_ms, Text(v.reason), Text(v.record));
+}
+std::string Text(const RestoreChat::Floor& v) {
+  return v.uid + ":" + std::to_string(v.client_msg_id);
+}
+std::string Text(const RestoreChat::Window& v) {
+  std::string text = v.uid + "/" + v.device;
+  for (const auto& [client_msg_id, id] : v.sent) {
+    text += fmt::format(" {}:{}", client_msg_id, IdText(id));
+  }
+  return text;
+}
+std::string Text(const RestoreUser::Push& v) { return v.device + ":" + Text(v.registration); }
+std::string Text(const RestoreUser::Mute& v) {
+  return fmt::format("{}{}:{}", v.chat, v.device, v.until_ms);
 }
 std::string Text(const std::vector<bool>& values) {
   std::string text = "[";
@@ -187,6 +204,28 @@ struct CallPrinter {
   std::string operator()(const PutDeadLetter& c) const {
     return Fields("PutDeadLetter", "partition,record,reason", c.partition, c.record, c.reason);
   }
+  std::string operator()(const ListDeadLetters& c) const {
+    return Fields("ListDeadLetters", "partition,from,count,bytes", c.partition, c.from, c.count,
+                  c.bytes);
+  }
+  std::string operator()(const DropDeadLetter& c) const {
+    return Fields("DropDeadLetter", "partition,letter", c.partition, c.letter);
+  }
+  std::string operator()(const RestoreChat& c) const {
+    return Fields("RestoreChat", "record,first_id,members,delivered,windows,floors", c.record,
+                  IdText(c.first_id), c.members, c.delivered, c.windows, c.floors);
+  }
+  std::string operator()(const RestoreUser& c) const {
+    return Fields("RestoreUser", "uid,name,email,chats,push,mutes", c.uid, c.name, c.email, c.chats,
+                  c.push, c.mutes);
+  }
+  std::string operator()(const Rebuild& c) const {
+    return Fields("Rebuild", "partitions,closed", c.partitions, c.closed);
+  }
+  std::string operator()(const Retire& c) const {
+    return Fields("Retire", "partition,chats,uids,idle_since_ms", c.partition, c.chats, c.uids,
+                  c.idle_since_ms);
+  }
   std::string operator()(const Info&) const { return "Info{}"; }
 };
 
@@ -195,17 +234,17 @@ struct ReplyPrinter {
     return Fields("Failure", "kind,message", static_cast<uint32_t>(r.kind), r.message);
   }
   std::string operator()(const SendReply& r) const {
-    return Fields("SendReply", "outcome,msg_id,deliveries,task,version,members",
+    return Fields("SendReply", "outcome,msg_id,deliveries,task,unknown,version,members",
                   static_cast<uint32_t>(r.outcome), IdText(r.msg_id), r.deliveries, r.task,
-                  r.version, r.members);
+                  r.unknown, r.version, r.members);
   }
   std::string operator()(const AppendReply& r) const {
     return Fields("AppendReply", "deliveries", r.deliveries);
   }
   std::string operator()(const ChangeReply& r) const {
-    return Fields("ChangeReply", "outcome,msg_id,record,deliveries,task",
+    return Fields("ChangeReply", "outcome,msg_id,record,deliveries,task,unknown",
                   static_cast<uint32_t>(r.outcome), IdText(r.msg_id), r.record, r.deliveries,
-                  r.task);
+                  r.task, r.unknown);
   }
   std::string operator()(const GetChatReply& r) const {
     return Fields("GetChatReply", "found,record,members_included,members", r.found, r.record,
@@ -268,6 +307,12 @@ struct ReplyPrinter {
   }
   std::string operator()(const TrimLogReply& r) const {
     return Fields("TrimLogReply", "held", r.held);
+  }
+  std::string operator()(const ListDeadLettersReply& r) const {
+    return Fields("ListDeadLettersReply", "total,letters", r.total, r.letters);
+  }
+  std::string operator()(const RetireReply& r) const {
+    return Fields("RetireReply", "chats,users,entries", r.chats, r.users, r.entries);
   }
   std::string operator()(const InfoReply& r) const {
     return Fields("InfoReply", "layout,partitions,epoch", r.layout, r.partitions, r.epoch);

@@ -185,6 +185,28 @@ TEST_P(WorkTest, DeadLettersAreKept) {
   EXPECT_EQ(dead, (std::vector<std::string>{"5 why rec\\x00ord", "6  "}));
 }
 
+TEST_P(WorkTest, DeadLettersAreListedAndTakenOut) {
+  const DeadLetter first{5, "why", std::string("rec\0ord", 7)}, second{6, "", ""},
+      third{7, "x", "y"};
+  for (const DeadLetter& letter : {first, second, third}) {
+    EXPECT_EQ(Do(PutDeadLetter{1, letter.record, letter.reason, letter.at_ms}), Reply{Done{}});
+  }
+  const auto list = [&](uint64_t from, uint32_t count, uint32_t bytes) {
+    return Ask<ListDeadLettersReply>(ListDeadLetters{1, from, count, bytes});
+  };
+  EXPECT_EQ(list(0, 100, 1000), (ListDeadLettersReply{3, {first, second, third}}));
+  EXPECT_EQ(list(1, 1, 1000), (ListDeadLettersReply{3, {second}}));
+  EXPECT_EQ(list(0, 100, 1), (ListDeadLettersReply{3, {first}}));
+  EXPECT_EQ(list(0, 100, 34), (ListDeadLettersReply{3, {first, second}}));  // 22 and 12 bytes kept
+  EXPECT_EQ(list(3, 100, 1000), (ListDeadLettersReply{3, {}}));
+  EXPECT_EQ(Ask<ListDeadLettersReply>(ListDeadLetters{0}), ListDeadLettersReply{});
+
+  EXPECT_EQ(Do(DropDeadLetter{1, {6, "", "other"}}), Reply{Done{}});
+  EXPECT_EQ(Do(DropDeadLetter{1, second}), Reply{Done{}});
+  EXPECT_EQ(Do(DropDeadLetter{1, second}), Reply{Done{}});
+  EXPECT_EQ(list(0, 100, 1000), (ListDeadLettersReply{2, {first, third}}));
+}
+
 TEST_P(WorkTest, DeadLettersAtTheirBoundAreRefused) {
   const std::vector<Call> many(10'000, PutDeadLetter{0, "record", "why", 5});
   for (const Reply& reply : world().DoAll(many)) ASSERT_EQ(reply, Reply{Done{}});

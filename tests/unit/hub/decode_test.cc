@@ -80,12 +80,42 @@ TEST(Decode, ADeliveryToNobodyIsWrong) {
 }
 
 TEST(Decode, EveryCallTakesAnyShapeWithoutACrash) {
-  const std::vector<Call> calls = {
-      Send{},        Append{},   CreateChat{}, UpdateChat{}, GetChat{},       GetReceipts{},
-      UserChats{},   Login{},    Logout{},     Tail{},       ListSessions{},  ReadInbox{},
-      Ack{},         MoveMark{}, TellMark{},   Heads{},      GetDevice{},     SetPresence{},
-      GetPresence{}, Watch{},    Beat{},       Fence{},      Gone{},          PutPush{},
-      PutMute{},     Lease{},    ReadLog{},    TrimLog{},    PutDeadLetter{}, Info{}};
+  const std::vector<Call> calls = {Send{},
+                                   Append{},
+                                   CreateChat{},
+                                   UpdateChat{},
+                                   GetChat{},
+                                   GetReceipts{},
+                                   UserChats{},
+                                   Login{},
+                                   Logout{},
+                                   Tail{},
+                                   ListSessions{},
+                                   ReadInbox{},
+                                   Ack{},
+                                   MoveMark{},
+                                   TellMark{},
+                                   Heads{},
+                                   GetDevice{},
+                                   SetPresence{},
+                                   GetPresence{},
+                                   Watch{},
+                                   Beat{},
+                                   Fence{},
+                                   Gone{},
+                                   PutPush{},
+                                   PutMute{},
+                                   Lease{},
+                                   ReadLog{},
+                                   TrimLog{},
+                                   PutDeadLetter{},
+                                   ListDeadLetters{},
+                                   DropDeadLetter{},
+                                   RestoreChat{},
+                                   RestoreUser{},
+                                   Rebuild{},
+                                   Retire{},
+                                   Info{}};
   ASSERT_EQ(calls.size(), std::variant_size_v<Call>);
   for (const Call& call : calls) {
     for (const char* shape :
