@@ -33,7 +33,9 @@ struct TScan {
   1: optional binary startRow
   2: optional binary stopRow
   4: optional i32 caching
+  7: optional binary filterString
   11: optional bool reversed
+  12: optional bool cacheBlocks
   15: optional i32 limit
 }
 

@@ -27,6 +27,7 @@ constexpr size_t kCallRows = 1'000;
 constexpr size_t kCellOverhead = 64;
 constexpr size_t kReadRows = 200;
 constexpr int kSwapTries = 10;
+constexpr char kKeysOnly[] = "FirstKeyOnlyFilter() AND KeyOnlyFilter()";
 
 // Families and qualifiers. `chats` has c: first, title, last; p: j + uid, l + uid; d: uid.
 // `users` has u: names; c: chat; p: device; m: chat + 0x00 + device.
@@ -459,6 +460,38 @@ Result<Store::UserRecord> HbaseStore::ReadUser(const std::string& uid) {
     }
   }
   return user;
+}
+
+Result<Store::NamesPage> HbaseStore::Names(Named what, const std::string& from, uint32_t limit) {
+  NamesPage page;
+  if (limit == 0) return Status(Code::kInvalidArgument, "no names asked for");
+  const std::string& table = what == Named::kChats ? tables_.chats : tables_.users;
+  hbase::TScan scan;
+  scan.__set_filterString(kKeysOnly);
+  scan.__set_cacheBlocks(false);
+  page.next = from;
+  while (page.names.size() < limit) {
+    const auto want = static_cast<int32_t>(std::min<size_t>(kReadRows, limit - page.names.size()));
+    scan.__set_startRow(page.next);
+    scan.__set_limit(want);
+    scan.__set_caching(want);
+    std::vector<TResult> rows;
+    const Status status = link_.Call("read names", [&](THBaseServiceClient& client) {
+      rows.clear();
+      client.getScannerResults(rows, table, scan, want);
+    });
+    if (!status.ok()) return status;
+    for (const TResult& row : rows) {
+      if (row.row.size() <= hbase::kRowHashBytes) return Damaged("keys");
+      page.names.push_back(row.row.substr(hbase::kRowHashBytes));
+    }
+    if (rows.size() < static_cast<size_t>(want)) {
+      page.next.clear();
+      return page;
+    }
+    page.next = rows.back().row + '\0';
+  }
+  return page;
 }
 
 // ---- opening ----------------------------------------------------------------------------------

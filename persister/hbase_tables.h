@@ -4,6 +4,7 @@
 // Pure functions but for MakeTables; any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ struct TableNames {
 Status MakeTables(Link& link, const TableOptions& options);
 
 // Two bytes of hash before every row key: neighbours in name land in different regions.
+inline constexpr size_t kRowHashBytes = 2;
 std::string Row(std::string_view name);                   // chats and users
 std::string MessageRow(std::string_view chat, MsgId id);  // the newest comes first
 std::string MessagesBegin(std::string_view chat);  // before, and after, all messages of the chat

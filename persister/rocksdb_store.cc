@@ -249,6 +249,25 @@ Result<Store::UserRecord> RocksDbStore::ReadUser(const std::string& uid) {
   return user;
 }
 
+Result<Store::NamesPage> RocksDbStore::Names(Named what, const std::string& from, uint32_t limit) {
+  NamesPage page;
+  if (limit == 0) return Status(Code::kInvalidArgument, "no names asked for");
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> it(
+      db_->NewIterator(options, what == Named::kChats ? chats_ : users_));
+  for (it->Seek(from); it->Valid(); it->Seek(page.next)) {
+    if (page.names.size() == limit) return page;
+    const storage::Row row = storage::ParseRow(View(it->key()));
+    if (!row.ok) return Damaged(dir_, "keys");
+    page.next = storage::After(storage::Prefix(row.name));
+    page.names.emplace_back(row.name);
+  }
+  if (!it->status().ok()) return Told(it->status(), "read");
+  page.next.clear();
+  return page;
+}
+
 // ---- opening, closing, errors -----------------------------------------------------------------
 
 RocksDbStore::RocksDbStore(std::string dir)

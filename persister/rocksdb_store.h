@@ -44,6 +44,7 @@ class RocksDbStore : public Store {
   Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) override;
   Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) override;
   Result<UserRecord> ReadUser(const std::string& uid) override;
+  Result<NamesPage> Names(Named what, const std::string& from, uint32_t limit) override;
 
  private:
   explicit RocksDbStore(std::string dir);

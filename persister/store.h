@@ -69,6 +69,16 @@ class Store {
     std::vector<v1::Muted> mutes;          // chat, then device order; unmuted ones left out
   };
   virtual Result<UserRecord> ReadUser(const std::string& uid) = 0;
+
+  // Everything there is, page by page. Every name that was there all the while comes exactly once;
+  // some may come of which there is no record (a mark without its chat). The order is the store's.
+  enum class Named { kChats, kUsers };
+  struct NamesPage {
+    std::vector<std::string> names;  // at most `limit`
+    std::string next;                // what to ask from next; empty: this was all
+  };
+  // `from`: empty, or a `next` of this store and kind, however old.
+  virtual Result<NamesPage> Names(Named what, const std::string& from, uint32_t limit) = 0;
 };
 
 }  // namespace nightjar

@@ -150,4 +150,29 @@ Result<Store::UserRecord> MemoryStore::ReadUser(const std::string& uid) {
   return out;
 }
 
+Result<Store::NamesPage> MemoryStore::Names(Named what, const std::string& from, uint32_t limit) {
+  if (limit == 0) return Status(Code::kInvalidArgument, "no names asked for");
+  std::lock_guard lock(mutex_);
+  std::set<std::string> all;
+  for (const auto& [chat_id, unused] : chats_) {
+    if (what == Named::kChats) {
+      all.insert(chat_id);
+    } else if (const auto chat = Fold(chat_id)) {
+      for (const StoredMember& member : chat->members) all.insert(member.uid);
+    }
+  }
+  if (what == Named::kUsers) {
+    for (const auto& [uid, unused] : users_) all.insert(uid);
+  }
+  NamesPage page;
+  for (auto name = all.lower_bound(from); name != all.end(); ++name) {
+    if (page.names.size() == limit) {
+      page.next = *name;
+      break;
+    }
+    page.names.push_back(*name);
+  }
+  return page;
+}
+
 }  // namespace nightjar::fakes

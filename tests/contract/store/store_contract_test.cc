@@ -1,6 +1,7 @@
 // What every store must do, asked of each.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "tests/contract/store/store_under_test.h"
@@ -266,6 +267,61 @@ TEST_P(StoreContract, EverythingIsThereAfterReopening) {
   Reopen();
   EXPECT_EQ((*store().ReadChat(kDirect))->delivered.at(0).second, 40u);
   EXPECT_EQ((*store().ReadChat(kDirect))->last_msg_id, 110u);
+}
+
+TEST_P(StoreContract, NamesComeOnceEachWhateverThePages) {
+  const auto all = [&](Store::Named what, uint32_t limit) {
+    std::vector<std::string> names;
+    std::string from;
+    do {
+      const auto page = store().Names(what, from, limit);
+      EXPECT_TRUE(page.ok()) << page.status().message();
+      if (!page.ok()) break;
+      EXPECT_LE(page->names.size(), limit);
+      names.insert(names.end(), page->names.begin(), page->names.end());
+      from = page->next;
+    } while (!from.empty());
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  EXPECT_TRUE(all(Store::Named::kChats, 10).empty());
+  EXPECT_TRUE(all(Store::Named::kUsers, 10).empty());
+  v1::JournalRecord named;
+  named.mutable_user()->set_uid("zoe");
+  named.mutable_user()->set_name("Zoe");
+  Put({MessageRecord("d:a:b", 5, "a"), MessageRecord("d:a:b", 6, "a"),
+       MessageRecord("d:a:b.", 7, "a"), MarkRecord("d:a:b", "b", 6),
+       MessageRecord("d:a:bb", 8, "bb"), named,
+       ChangeRecord(kGroup, 9, v1::ChatChange::CREATED, {"a", "carol"}, {}),
+       ChangeRecord(kGroup, 10, v1::ChatChange::MEMBERS_CHANGED, {}, {"carol"})});
+  for (const uint32_t limit : {1u, 2u, 4u, 5u, 1000u}) {
+    EXPECT_EQ(all(Store::Named::kChats, limit),
+              (std::vector<std::string>{"d:a:b", "d:a:b.", "d:a:bb", kGroup}));
+    EXPECT_EQ(all(Store::Named::kUsers, limit),
+              (std::vector<std::string>{"a", "b", "b.", "bb", "carol", "zoe"}));
+  }
+  EXPECT_EQ(store().Names(Store::Named::kChats, "", 0).status().code(), Code::kInvalidArgument);
+  // What comes meanwhile neither hides nor repeats what was there.
+  const auto first = store().Names(Store::Named::kUsers, "", 3);
+  Put({MessageRecord("d:aa:b", 11, "b")});
+  const auto rest = store().Names(Store::Named::kUsers, first->next, 1000);
+  std::vector<std::string> both = first->names;
+  both.insert(both.end(), rest->names.begin(), rest->names.end());
+  std::sort(both.begin(), both.end());
+  both.erase(std::remove(both.begin(), both.end(), "aa"), both.end());
+  EXPECT_EQ(both, (std::vector<std::string>{"a", "b", "b.", "bb", "carol", "zoe"}));
+}
+
+TEST_P(StoreContract, ManyNames) {
+  std::vector<v1::JournalRecord> records;
+  for (int i = 0; i < 700; ++i) {
+    records.push_back(MessageRecord("d:a:u" + std::to_string(i), 5 + i, "a"));
+  }
+  Put(records);
+  EXPECT_EQ(store().Names(Store::Named::kChats, "", 1000)->names.size(), 700u);
+  const auto page = store().Names(Store::Named::kUsers, "", 650);
+  EXPECT_EQ(page->names.size(), 650u);
+  EXPECT_EQ(store().Names(Store::Named::kUsers, page->next, 650)->names.size(), 51u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
