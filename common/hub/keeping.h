@@ -72,7 +72,8 @@ struct RestoreChat {
 };
 
 // What the store has of a user; merged likewise: what the hub has of a name, registration or mute
-// stays. The user's devices start anew (resync) if the hub knew nothing of the user.
+// stays. Devices that the hub does not know are told to resync when they come, if it had no entries
+// of the user before.
 struct RestoreUser {
   struct Push {
     std::string device, registration;  // serialized RegisterPush
@@ -82,14 +83,17 @@ struct RestoreUser {
     int64_t until_ms = 0;      // -1: for ever
   };
   std::string uid, name, email;
-  std::vector<std::pair<std::string, MsgId>> chats;  // with the newest id
+  // With the newest id. Where partitions are open, leave it empty: of a message up to that id that
+  // a task is yet to bring, the user would be taken to have it.
+  std::vector<std::pair<std::string, MsgId>> chats;
   std::vector<Push> push;
   std::vector<Mute> mutes;
 };
 
-// Closes partitions while they are filled from the store: everybody else finds no hub there, as
-// after a loss, and waits. Opened again they have an epoch that never was, so that all devices
-// start anew. Repeated, each does nothing.
+// Closes partitions while they are filled from the store: everybody else finds no hub there and
+// waits (who is connected still sends into chats that are there, until it asks for anything else).
+// Opened again they have an epoch that never was, so that all devices start anew. Repeated, each
+// does nothing. Over Redis: of a connection with RedisOptions::rebuilding.
 struct Rebuild {
   std::vector<uint32_t> partitions;
   bool closed = false;

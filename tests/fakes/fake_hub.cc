@@ -55,21 +55,21 @@ FakeHub::FakeHub(FakeHubOptions options)
 }
 
 void FakeHub::LoseEverything() {
-  constexpr int64_t kEpochFromS = 1'735'689'600;  // 2025; as in common/hub/functions/info.lua
   const uint64_t before = state_.epoch;
   state_ = {};
-  const int64_t seconds = Clock() / 1000 - kEpochFromS;
+  const int64_t seconds = Clock() / 1000 - fake::kEpochFromS;
   state_.epoch =
       std::max<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(seconds, 0)), before + 1);
 }
 
 Reply FakeHub::Execute(const Call& call) {
+  if (Refused(call)) return Failure{Failure::Kind::kUnavailable, "the hub is being rebuilt"};
   return std::visit([this](const auto& c) { return Do(c); }, call);
 }
 
 fake::ChatState* FakeHub::FindChat(const std::string& chat) {
   const auto it = state_.chats.find(chat);
-  return it == state_.chats.end() ? nullptr : &it->second;
+  return it == state_.chats.end() || it->second.last == 0 ? nullptr : &it->second;
 }
 
 fake::UserState* FakeHub::FindUser(const std::string& uid) {

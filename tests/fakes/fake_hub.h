@@ -95,11 +95,14 @@ class FakeHub : public CallQueue {
   Reply Do(const PutDeadLetter& c);
   Reply Do(const ListDeadLetters& c);
   Reply Do(const DropDeadLetter& c);
+  Reply Do(const Retire& c);
+  Reply Do(const Info& c);
+
+  // fake_hub_restore.cc
   Reply Do(const RestoreChat& c);
   Reply Do(const RestoreUser& c);
   Reply Do(const Rebuild& c);
-  Reply Do(const Retire& c);
-  Reply Do(const Info& c);
+  bool Refused(const Call& call) const;
 
   // Who an entry is for and what each gets.
   struct Entry {

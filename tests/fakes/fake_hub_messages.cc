@@ -46,27 +46,13 @@ MsgId NewestSend(const Window& window) {
   return newest;
 }
 
-// A device more than a user may have: the one whose newest send is oldest goes, its highest
-// client_msg_id becomes the user's floor.
-void ForgetOldestSender(ChatState& chat, const std::string& uid, const std::string& except) {
-  auto& windows = chat.windows[uid];
-  auto oldest = windows.end();
-  for (auto it = windows.begin(); it != windows.end(); ++it) {
-    if (it->first == except) continue;
-    if (oldest == windows.end() || NewestSend(it->second) < NewestSend(oldest->second)) oldest = it;
-  }
-  uint64_t& floor = chat.floors[uid];
-  floor = std::max(floor, oldest->second.rbegin()->first);
-  windows.erase(oldest);
-}
-
 void Remember(ChatState& chat, const Send& c, MsgId id) {
   if (c.client_msg_id == 0) return;
   auto& windows = chat.windows[c.author];
   Window& window = windows[c.device];
   window[c.client_msg_id] = id;
   if (window.size() > limits::kRepeatWindow) window.erase(window.begin());
-  if (windows.size() > limits::kDevices) ForgetOldestSender(chat, c.author, c.device);
+  if (windows.size() > limits::kDevices) chat.ForgetOldestSender(c.author, c.device);
 }
 
 SendReply Refuse(SendReply::Outcome outcome) {
@@ -77,12 +63,26 @@ SendReply Refuse(SendReply::Outcome outcome) {
 
 }  // namespace
 
+void ChatState::ForgetOldestSender(const std::string& uid, const std::string& except) {
+  auto& sending = windows[uid];
+  auto oldest = sending.end();
+  for (auto it = sending.begin(); it != sending.end(); ++it) {
+    if (it->first == except) continue;
+    if (oldest == sending.end() || NewestSend(it->second) < NewestSend(oldest->second)) oldest = it;
+  }
+  uint64_t& floor = floors[uid];
+  floor = std::max(floor, oldest->second.rbegin()->first);
+  sending.erase(oldest);
+}
+
 Reply FakeHub::Do(const Send& c) {
   using Outcome = SendReply::Outcome;
   SendReply reply;
   ChatState* chat = FindChat(c.chat);
 
-  switch (LookUpRepeat(chat, c, reply.msg_id)) {
+  // What was restored of it counts even before it is there.
+  const auto known = state_.chats.find(c.chat);
+  switch (LookUpRepeat(known == state_.chats.end() ? nullptr : &known->second, c, reply.msg_id)) {
     case Lookup::kRepeat:
       reply.outcome = Outcome::kRepeat;
       return reply;

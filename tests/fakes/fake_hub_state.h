@@ -14,6 +14,9 @@
 
 namespace nightjar::hub::fake {
 
+// 2025, in seconds since 1970: epochs count from then (common/hub/functions/info.lua).
+inline constexpr int64_t kEpochFromS = 1'735'689'600;
+
 // The repeat window of one sending device in one chat: client_msg_id -> msg_id.
 using Window = std::map<uint64_t, MsgId>;
 
@@ -22,7 +25,7 @@ struct ChatState {
   std::string title;
   int64_t created_ms = 0;
   std::string created_by;
-  MsgId last = 0;
+  MsgId last = 0;  // 0: not there yet; what of it has come from the store is not all
   uint64_t version = 0;
   uint64_t task_end = 0;                  // absolute end of the tasks list after this chat's newest
   std::map<std::string, Member> members;  // left ones too
@@ -35,6 +38,9 @@ struct ChatState {
     return it != members.end() && it->second.left == 0;
   }
   std::vector<std::string> PresentMembers() const;  // sorted
+  // A sending device more than a user may have: of all but `except` the one whose newest send is
+  // oldest goes, its highest client_msg_id becomes the user's floor.
+  void ForgetOldestSender(const std::string& uid, const std::string& except);
 };
 
 struct InboxEntry {
@@ -102,6 +108,7 @@ struct PartitionState {
 
 struct HubState {
   uint64_t epoch = 0;
+  std::map<uint32_t, uint64_t> closed;  // partitions that are filled from the store; epoch before
   std::map<std::string, ChatState> chats;
   std::map<std::string, UserState> users;
   std::map<uint32_t, PartitionState> partitions;

@@ -59,7 +59,7 @@ end
 --       {1, '', 0, title, at, by, last, version, count} exists  {4} full
 local function create_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
-  if call('EXISTS', p.key) == 1 then return chat_record(p.key, {1, '', 0}) end
+  if call('HEXISTS', p.key, 'last') == 1 then return chat_record(p.key, {1, '', 0}) end
   if not hub_there() then return other_hub() end
   local nparts = tonumber(argv[11])
   local first = 12 + nparts
@@ -138,10 +138,10 @@ end
 local function update_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
   local members = K_MEMBERS .. argv[1]
-  if not member_present(call('HGET', members, argv[4])) then
+  local c = call('HMGET', p.key, 'ver', 'n', 'last', 'te', 'lf')
+  if not c[1] or not member_present(call('HGET', members, argv[4])) then
     return hub_there() and {3} or other_hub()
   end
-  local c = call('HMGET', p.key, 'ver', 'n', 'last', 'te', 'lf')
   if c[1] ~= argv[5] then return chat_record(p.key, {2, '', 0}) end
   local nparts, nadd, nremove = tonumber(argv[13]), tonumber(argv[14]), tonumber(argv[15])
   local count = c[2] + nadd - nremove
@@ -183,7 +183,7 @@ end
 --       uid, row, ...; direct: the first message's id}
 local function get_chat(keys, argv)
   local reply = chat_record(keys[1], {})
-  if reply[4] == '' then return {} end
+  if reply[4] == '' then return hub_there() and {} or other_hub() end
   local included = argv[3] == 'm' and argv[2] ~= reply[5]
   reply[7] = included and 1 or 0
   if included and argv[4] == 'd' then
@@ -225,7 +225,8 @@ end
 
 -- nj_user_chats: KEYS 1 user:{p}:<uid>  ARGV 1 user's tail  Reply {chat, id, chat, id, ...}
 local function user_chats(keys, argv)
-  return call('HGETALL', K_CHATS .. argv[1])
+  local chats = call('HGETALL', K_CHATS .. argv[1])
+  return (#chats > 0 or hub_there()) and chats or other_hub()
 end
 
 register('nj_create', create_chat)

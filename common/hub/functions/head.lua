@@ -15,13 +15,14 @@ local function here()
 end
 
 -- The answer of what finds no key `hub` of its partition, or another epoch than the caller's connection was greeted with:
--- Redis has lost its data, or somebody has set it up anew. The caller connects again and is greeted.
+-- Redis has lost its data, or is being filled again, or somebody has set it up anew. The caller connects again and is greeted.
 local function other_hub()
   return redis.error_reply('NOHUB this is not the hub that the connection was greeted by')
 end
 
+-- A hub that is closed while it is filled from the store has no epoch either (restore.lua).
 local function hub_there()
-  return call('EXISTS', K_HUB .. here()) == 1
+  return call('HEXISTS', K_HUB .. here(), 'epoch') == 1
 end
 
 -- flag: 'no-writes' reads only; 'allow-oom' frees room, and so works at maxmemory too.

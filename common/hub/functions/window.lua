@@ -33,35 +33,39 @@ local function window_insert(window, cid, id)
     .. string.sub(window, at + 16)
 end
 
--- A device's first window in this chat: puts it on the user's list, and forgets the device whose newest
--- send is oldest if that makes one too many (the floor rises to its highest client id).
-local function window_admit(chat_key, uid, device)
-  local known = call('HGET', chat_key, 'x:' .. uid) or ''
-  local devices, fields = {}, {}
-  for name in string.gmatch(known, '[^,]+') do
-    devices[#devices + 1] = name
-    fields[#fields + 1] = 'w:' .. uid .. ':' .. name
-  end
-  if #devices >= WINDOW_DEVICES then
-    local windows = call('HMGET', chat_key, unpack(fields))
-    local oldest, oldest_newest, oldest_top
-    for i = 1, #devices do
-      local w = windows[i] or ''
-      local newest = NO_ID
-      for at = 9, #w, 16 do
-        local id = string.sub(w, at, at + 7)
-        if id_below(newest, id) then newest = id end
-      end
-      if not oldest or id_below(newest, oldest_newest) then
-        oldest, oldest_newest = i, newest
-        oldest_top = #w >= 16 and unpack_bytes('<I8', w, #w - 15) or 0
-      end
+-- Forgets, of a user's devices in this chat, the one whose newest send is oldest: the floor rises to its highest
+-- client id. Takes it from `devices`.
+local function window_forget(chat_key, uid, devices)
+  local fields = {}
+  for i = 1, #devices do fields[i] = 'w:' .. uid .. ':' .. devices[i] end
+  local windows = call('HMGET', chat_key, unpack(fields))
+  local oldest, oldest_newest, oldest_top
+  for i = 1, #devices do
+    local w = windows[i] or ''
+    local newest = NO_ID
+    for at = 9, #w, 16 do
+      local id = string.sub(w, at, at + 7)
+      if id_below(newest, id) then newest = id end
     end
-    local floor = tonumber(call('HGET', chat_key, 'f:' .. uid) or 0)
-    if oldest_top > floor then call('HSET', chat_key, 'f:' .. uid, oldest_top) end
-    call('HDEL', chat_key, fields[oldest])
-    table.remove(devices, oldest)
+    if not oldest or id_below(newest, oldest_newest) then
+      oldest, oldest_newest = i, newest
+      oldest_top = #w >= 16 and unpack_bytes('<I8', w, #w - 15) or 0
+    end
   end
+  local floor = tonumber(call('HGET', chat_key, 'f:' .. uid) or 0)
+  if oldest_top > floor then call('HSET', chat_key, 'f:' .. uid, oldest_top) end
+  call('HDEL', chat_key, fields[oldest])
+  table.remove(devices, oldest)
+end
+
+-- A device's first window in this chat: puts it on the user's list, and has another forgotten if that makes
+-- one too many.
+local function window_admit(chat_key, uid, device)
+  local devices = {}
+  for name in string.gmatch(call('HGET', chat_key, 'x:' .. uid) or '', '[^,]+') do
+    devices[#devices + 1] = name
+  end
+  if #devices >= WINDOW_DEVICES then window_forget(chat_key, uid, devices) end
   devices[#devices + 1] = device
   call('HSET', chat_key, 'x:' .. uid, table.concat(devices, ',') .. ',')
 end

@@ -459,7 +459,7 @@ bool MeansAway(const redisReply& raw) {
   const std::string_view error(raw.str, raw.len);
   for (const std::string_view start :
        {"LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOREPLICAS",
-        "NOAUTH", "NOHUB", "ERR Function not found"}) {
+        "NOAUTH", "NOHUB", "CLOSED", "ERR Function not found"}) {
     if (error.starts_with(start)) return true;
   }
   return false;

@@ -394,11 +394,15 @@ struct Encoder::Visitor {
   }
 
   std::optional<Reply> operator()(const PutPush& put) {
-    return Push(put.uid, "r:" + put.device, put.registration, put.journal);
+    return Push(put.uid, RegistrationField(put.device), put.registration, put.journal);
   }
   std::optional<Reply> operator()(const PutMute& put) {
-    return Push(put.uid, put.chat.empty() ? "m:" + put.device : "c:" + put.chat,
+    return Push(put.uid, MuteField(put.chat, put.device),
                 put.until_ms == 0 ? "" : std::to_string(put.until_ms), put.journal);
+  }
+  static std::string RegistrationField(const std::string& device) { return "r:" + device; }
+  static std::string MuteField(const std::string& chat, const std::string& device) {
+    return chat.empty() ? "m:" + device : "c:" + chat;
   }
   std::optional<Reply> Push(const std::string& uid, const std::string& field,
                             const std::string& value, const std::string& journal) {
@@ -477,9 +481,72 @@ struct Encoder::Visitor {
     return keys::Join(keys::kDead, keys::PartitionTail(partition));
   }
 
-  std::optional<Reply> operator()(const RestoreChat&) { return Malformed("restore chat"); }
-  std::optional<Reply> operator()(const RestoreUser&) { return Malformed("restore user"); }
-  std::optional<Reply> operator()(const Rebuild&) { return Malformed("rebuild"); }
+  std::optional<Reply> operator()(const RestoreChat& restore) {
+    const ChatRecord& record = restore.record;
+    const auto chat = ParseChatId(record.chat);
+    if (!chat || (chat->direct && !restore.members.empty())) return Malformed("restore chat");
+    const std::string tail = TailOf(record.chat);
+    c.Function("nj_restore_chat", keys::Join(keys::kChat, tail))
+        .Arg(tail)
+        .Arg(uint64_t{restore.members.size()})
+        .Arg(uint64_t{restore.delivered.size()})
+        .Arg(uint64_t{restore.windows.size()})
+        .Arg(record.title)
+        .Arg(record.created_ms)
+        .Arg(record.created_by)
+        .Arg(MsgIdBytes(record.last_msg_id))
+        .Arg(MsgIdBytes(restore.first_id))
+        .Arg(uint64_t{chat->direct ? chat->Members().size() : 0});
+    for (const hub::Member& member : restore.members) {
+      if (!ValidUid(member.uid)) return Malformed("restore chat");
+      c.Arg(member.uid)
+          .Arg(MsgIdBytes(member.joined) + MsgIdBytes(member.left) +
+               std::to_string(PartitionOf(member.uid, encoder.partitions_)));
+    }
+    for (const Mark& mark : restore.delivered) {
+      if (!ValidUid(mark.uid)) return Malformed("restore chat");
+      c.Arg(mark.uid).Arg(MsgIdBytes(mark.msg_id));
+    }
+    for (const RestoreChat::Window& window : restore.windows) {
+      if (!ValidUid(window.uid) || !ValidDevice(window.device)) return Malformed("restore chat");
+      std::string pairs;
+      for (const auto& [client_msg_id, msg_id] : window.sent) {
+        pairs += MsgIdBytes(client_msg_id) + MsgIdBytes(msg_id);
+      }
+      c.Arg(window.uid).Arg(window.device).Arg(pairs);
+    }
+    for (const RestoreChat::Floor& floor : restore.floors) {
+      if (!ValidUid(floor.uid)) return Malformed("restore chat");
+      c.Arg(floor.uid).Arg(floor.client_msg_id);
+    }
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const RestoreUser& restore) {
+    if (!ValidUid(restore.uid)) return Malformed("restore user");
+    const std::string tail = TailOf(restore.uid);
+    c.Function("nj_restore_user", keys::Join(keys::kUser, tail))
+        .Arg(tail)
+        .Arg(PartOf(restore.uid))
+        .Arg(restore.name)
+        .Arg(restore.email)
+        .Arg(uint64_t{restore.chats.size()});
+    for (const auto& [chat, id] : restore.chats) c.Arg(chat).Arg(MsgIdBytes(id));
+    for (const RestoreUser::Push& push : restore.push) {
+      c.Arg(RegistrationField(push.device)).Arg(push.registration);
+    }
+    for (const RestoreUser::Mute& mute : restore.mutes) {
+      c.Arg(MuteField(mute.chat, mute.device)).Arg(std::to_string(mute.until_ms));
+    }
+    return std::nullopt;
+  }
+  std::optional<Reply> operator()(const Rebuild& rebuild) {
+    if (rebuild.partitions.empty()) return Done{};
+    c.Function("nj_rebuild",
+               keys::Join(keys::kHub, keys::PartitionTail(rebuild.partitions.front())))
+        .Arg(rebuild.closed ? "1" : "0");
+    for (const uint32_t p : rebuild.partitions) c.Arg(keys::PartitionTail(p));
+    return std::nullopt;
+  }
   std::optional<Reply> operator()(const Retire&) { return Malformed("retire"); }
 
   std::optional<Reply> operator()(const Info&) {

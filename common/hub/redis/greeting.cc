@@ -73,7 +73,8 @@ bool Numbers(const redisReply& reply, size_t count, uint64_t* out) {
 }  // namespace
 
 void WriteSetup(CommandWriter& c, const SetupArgs& args, const std::vector<uint32_t>& which) {
-  c.Function("nj_setup", keys::Join(keys::kHub, keys::PartitionTail(which.front())))
+  c.Function(args.rebuilding ? "nj_setup_closed" : "nj_setup",
+             keys::Join(keys::kHub, keys::PartitionTail(which.front())))
       .Arg(kLayoutVersion)
       .Arg(uint64_t{args.partitions})
       .Arg(args.known_epoch)
@@ -171,7 +172,8 @@ std::string Greeting::Next() const {
                   .known_epoch = last_.epoch,
                   .verdict = verdict(),
                   .history = history_.id,
-                  .address = address_},
+                  .address = address_,
+                  .rebuilding = options_.rebuilding},
                  to_set_up_.front());
       break;
     case Step::kReplicated:

@@ -40,6 +40,7 @@ struct SetupArgs {
   std::string_view verdict;
   const std::string& history;
   const std::string& address;
+  bool rebuilding = false;
 };
 void WriteSetup(CommandWriter& c, const SetupArgs& args, const std::vector<uint32_t>& which);
 // Its reply. kFailedPrecondition: another layout. kUnavailable, kInternal: as of any call.

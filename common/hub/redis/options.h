@@ -57,6 +57,9 @@ struct RedisOptions {
   size_t max_calls = 100'000;   // submitted and not yet answered
   size_t max_bytes = 64 << 20;  // of their payload
 
+  bool rebuilding = false;  // who fills the hub from the store: served while it is closed, and an
+                            // empty one is set up as closed (keeping.h)
+
   std::string library;  // Lua text in place of the built-in one; tests only
 };
 
@@ -76,7 +79,8 @@ RedisAddress AddressOf(const RedisOptions& options);
 // Where Redis is, for messages: "127.0.0.1:6379", a path, or whom to ask.
 std::string Where(const RedisOptions& options);
 
-// With Sentinels, and in a Cluster, a dead master is worth leaving soon: the shorter times that go with them.
+// With Sentinels, and in a Cluster, a dead master is worth leaving soon: the shorter times that go
+// with them.
 RedisOptions WithFailoverTimes(RedisOptions options);
 
 }  // namespace nightjar::hub

@@ -360,7 +360,8 @@ void Server::AskForPartitions() {
                                ? greeting_->verdict()
                                : "sound",
                 .history = last_.master.history,
-                .address = address},
+                .address = address,
+                .rebuilding = options_.rebuilding},
                {p});
     c.AppendTo(out_);
     flying_.push_back({.call = Info{}, .done = {}, .kind = Pending::Kind::kSetup, .partition = p});

@@ -151,6 +151,63 @@ TEST(LostData, ARestartEndsAllLeases) {
             (HeadsReply{{{epoch, 3, HeadsReply::Route::kNone}}}));
 }
 
+// While it is filled from the store, nobody else finds a hub there: what is not yet back cannot be
+// taken for what never was.
+TEST(LostData, AClosedHubIsThereOnlyForWhoFillsIt) {
+  TestRedis redis;
+  ASSERT_TRUE(redis.ok()) << redis.error();
+  Ups ups;
+  RedisOptions options = redis.options();
+  options.call_timeout_ms = 300;
+  RedisHub people(options, ups.Callback());
+  ASSERT_TRUE(Admit(people, {"b1#1"}));
+  const uint64_t epoch = Ask<InfoReply>(people, Info{}).epoch;
+  const MsgId first = Ask<SendReply>(people, MakeSend(1)).msg_id;
+  redis.Command({"FLUSHALL"});
+
+  RedisOptions filling = redis.options();
+  filling.rebuilding = true;
+  RedisHub filler(filling);
+  // It comes first: the empty hub never was open.
+  ASSERT_EQ(Ask<ReadLogReply>(filler, ReadLog{.partitions = {0}}), ReadLogReply{});
+  const auto fails = [&](Call call) {
+    const Reply reply = CallAndWait(people, std::move(call));
+    const Failure* failure = std::get_if<Failure>(&reply);
+    return failure != nullptr && failure->kind == Failure::Kind::kUnavailable;
+  };
+  RestoreChat chat;
+  chat.record.chat = kChat;
+  chat.windows = {{"alice", "phone", {{1, first}}}};
+  Ask<Done>(filler, chat);
+  const std::string group = GroupChatId("alice", "phone", "group");
+  EXPECT_TRUE(fails(MakeSend(2)));
+  EXPECT_TRUE(ups.WaitForDown());
+  CreateChat create;
+  create.chat = group;
+  create.creator = "alice";
+  create.members = {"alice"};
+  create.change = {"<", ">"};
+  create.broker = "b1#1";
+  EXPECT_TRUE(fails(create));
+  EXPECT_TRUE(fails(GetChat{kChat, 0, true}));
+  EXPECT_TRUE(fails(UserChats{"alice"}));
+  const auto probe = Probe(options);
+  EXPECT_EQ(probe.status().code(), Code::kUnavailable);
+  EXPECT_NE(probe.status().message().find("filled from the store"), std::string::npos);
+
+  chat.record.last_msg_id = first + 5;
+  Ask<Done>(filler, chat);
+  std::vector<uint32_t> all;
+  for (uint32_t p = 0; p < 64; ++p) all.push_back(p);
+  Ask<Done>(filler, Rebuild{all, true});  // it is
+  Ask<Done>(filler, Rebuild{all, false});
+  const auto epochs = ups.WaitFor(2);
+  ASSERT_EQ(epochs.size(), 2u);
+  EXPECT_GT(epochs[1], epoch);
+  EXPECT_EQ(Ask<SendReply>(people, MakeSend(1)).msg_id, first);
+  EXPECT_GT(Ask<SendReply>(people, MakeSend(2)).msg_id, first + 5);
+}
+
 int Connect(const std::string& path) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
