@@ -70,6 +70,9 @@ void ReaderWorld::Remove(const std::string& chat, const std::string& by, const s
   change.set_kind(v1::ChatChange::MEMBERS_CHANGED);
   change.set_by(by);
   change.mutable_chat()->set_chat_id(chat);
+  change.mutable_chat()->set_title(now.record.title);
+  change.mutable_chat()->set_created_ms(now.record.created_ms);
+  change.mutable_chat()->set_created_by(now.record.created_by);
   change.add_removed(uid);
   update.change = ChangeTemplate(change);
   const auto reply = std::get<hub::ChangeReply>(hub.Do(update));
