@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/wire/names.h"
+#include "persister/commands/rebuild.h"
 #include "persister/process.h"
 
 namespace {
@@ -146,6 +147,12 @@ int main(int argc, char** argv) {
   app.add_option("--ready-file", options.ready_file, "written once everything is connected");
   app.add_option("--log-level", level, "debug, info, notice, warning or error")
       ->capture_default_str();
+  bool open_only = false;
+  CLI::App* rebuild = app.add_subcommand(
+      "rebuild", "Fills a hub that has lost its data from the store. No persister may be running.");
+  rebuild->fallthrough();
+  rebuild->add_flag("--open", open_only,
+                    "only opens what an earlier run has left closed, as it is");
   CLI11_PARSE(app, argc, argv);
 
   const auto parsed_level = nightjar::log::ParseLevel(level);
@@ -204,5 +211,6 @@ int main(int argc, char** argv) {
     return Fail("--broker needs --key-file or --token-file");
   }
   nightjar::log::Start("persister", *parsed_level);
+  if (rebuild->parsed()) return nightjar::persist::RunRebuild(options, open_only);
   return nightjar::persist::RunProcess(options);
 }

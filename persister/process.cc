@@ -1,16 +1,12 @@
 #include "persister/process.h"
 
-#include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <memory>
-#include <random>
 
-#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/hub/redis/open_hub.h"
@@ -19,43 +15,15 @@
 #include "persister/chat_reader.h"
 #include "persister/history_service.h"
 #include "persister/journal_worker.h"
-#include "persister/rocksdb_store.h"
+#include "persister/rebuild.h"
+#include "persister/startup.h"
 
 namespace nightjar::persist {
 namespace {
 
-constexpr int64_t kStoreLockWaitMs = 10'000;  // a predecessor may still be closing
 constexpr int64_t kStopMs = 8'000;
 constexpr int64_t kCountersEveryMs = 60'000;
 constexpr uint32_t kReadyPollMs = 20;
-
-// SIGTERM and SIGINT, taken by waiting for them on the main thread.
-class Signals {
- public:
-  Signals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-  }
-  // True: one of them came within `ms` (or has come before).
-  bool Wait(int64_t ms) {
-    if (came_) return true;
-    const timespec time{ms / 1000, (ms % 1000) * 1'000'000};
-    came_ = sigtimedwait(&set_, nullptr, &time) > 0;
-    return came_;
-  }
-
- private:
-  sigset_t set_;
-  bool came_ = false;
-};
-
-uint64_t RandomSeed() {
-  std::random_device device;
-  return (static_cast<uint64_t>(device()) << 32) | device();
-}
 
 void LogSay(const Say& say) {
   switch (say.level) {
@@ -65,79 +33,6 @@ void LogSay(const Say& say) {
       return log::Warning("journal: {}", say.text);
     case Say::Level::kError:
       return log::Error("journal: {}", say.text);
-  }
-}
-
-std::unique_ptr<Store> OpenRocksDb(const ProcessOptions& options, Signals& signals) {
-  std::error_code error;
-  std::filesystem::create_directories(options.store_dir, error);
-  if (error) {
-    log::Error("store {}: cannot be created: {}", options.store_dir, error.message());
-    return nullptr;
-  }
-  RocksDbStore::Options store;
-  store.dir = options.store_dir;
-  store.block_cache_bytes = options.store_cache_mib << 20;
-  store.write_buffer_bytes = options.store_write_mib << 20;
-  const int64_t until = SystemNow().mono_ms + kStoreLockWaitMs;
-  for (bool said = false;;) {
-    auto opened = RocksDbStore::Open(store);
-    if (opened.ok()) return std::move(opened).value();
-    const Status status = opened.status();
-    if (status.code() != Code::kUnavailable || SystemNow().mono_ms >= until) {
-      log::Error("{}", status.message());
-      return nullptr;
-    }
-    if (!said) log::Warning("waiting: {}", status.message());
-    said = true;
-    if (signals.Wait(100)) return nullptr;
-  }
-}
-
-std::unique_ptr<Store> OpenHbase(const ProcessOptions& options, Signals& signals) {
-  Backoff backoff(250, 5000, RandomSeed());
-  for (bool said = false;;) {
-    auto opened = HbaseStore::Open(*options.hbase);
-    if (opened.ok()) return std::move(opened).value();
-    if (opened.status().code() != Code::kUnavailable) {
-      log::Error("{}", opened.status().message());
-      return nullptr;
-    }
-    if (!said) log::Warning("waiting: {}", opened.status().message());
-    said = true;
-    if (signals.Wait(backoff.NextMs())) return nullptr;
-  }
-}
-
-std::unique_ptr<Store> OpenStore(const ProcessOptions& options, Signals& signals) {
-  return options.hbase ? OpenHbase(options, signals) : OpenRocksDb(options, signals);
-}
-
-std::string StoreName(const ProcessOptions& options) {
-  if (!options.hbase) return options.store_dir;
-  std::string name = "hbase";
-  for (const auto& server : options.hbase->link.servers) {
-    name += fmt::format(":{}:{}", server.host, server.port);
-  }
-  return name;
-}
-
-// Nothing: told to stop, or a server that cannot be a hub.
-std::optional<hub::ProbeResult> FindHub(const ProcessOptions& options, Signals& signals) {
-  Backoff backoff(100, 2000, RandomSeed());
-  for (bool said = false;;) {
-    auto probe = hub::Probe(options.redis);
-    if (probe.ok()) {
-      for (const std::string& warning : probe->warnings) log::Warning("hub: {}", warning);
-      return std::move(probe).value();
-    }
-    if (probe.status().code() != Code::kUnavailable) {
-      log::Error("hub: {}", probe.status().message());
-      return std::nullopt;
-    }
-    if (!said) log::Warning("waiting for the hub: {}", probe.status().message());
-    said = true;
-    if (signals.Wait(backoff.NextMs())) return std::nullopt;
   }
 }
 
@@ -188,6 +83,17 @@ void LogCounters(const JournalWorker& worker, const HistoryService& service) {
       history.too_old);
 }
 
+void WarnIfLost(hub::Hub& hub, Store& store) {
+  const auto lost = LostByHub(hub, store);
+  if (!lost.ok())
+    return log::Info("whether the hub lacks chats is not known: {}", lost.status().message());
+  if (lost->empty()) return;
+  log::Warning(
+      "the hub does not know chats that the store has, such as {}: it was set up anew; run "
+      "nightjar-persister rebuild (docs/storage.md)",
+      *lost);
+}
+
 bool TellReady(const ProcessOptions& options) {
   log::Notice("ready");
   if (options.ready_file.empty()) return true;
@@ -201,14 +107,16 @@ bool TellReady(const ProcessOptions& options) {
 
 int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& store,
           Signals& signals) {
-  auto hub = hub::OpenHub(
-      options.redis, found.info.partitions, [](const hub::RedisHub::Status& status) {
-        if (status.up) {
-          log::Info("hub: connected epoch={}", status.info.epoch);
-        } else {
-          log::Warning("hub: away: {}", status.reason);
-        }
-      });
+  std::atomic<uint64_t> epoch = 0;  // of the hub as it came up last
+  auto hub = hub::OpenHub(options.redis, found.info.partitions,
+                          [&epoch](const hub::RedisHub::Status& status) {
+                            if (status.up) {
+                              epoch = status.info.epoch;
+                              log::Info("hub: connected epoch={}", status.info.epoch);
+                            } else {
+                              log::Warning("hub: away: {}", status.reason);
+                            }
+                          });
 
   JournalConsumer::Options journal;
   journal.seed = RandomSeed();
@@ -229,12 +137,18 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
     clients.push_back(Connect(broker, options, service));
 
   bool ready = false;
+  uint64_t looked_at = 0;  // epoch
   int64_t counters_at = SystemNow().mono_ms + kCountersEveryMs;
   while (!signals.Wait(ready ? 1000 : kReadyPollMs)) {
     if (!ready && worker.leased_once()) {
       ready = true;
       for (const auto& client : clients) ready = ready && client->connected();
       if (ready && !TellReady(options)) return 1;
+    }
+    // A new epoch may be that of a hub that was set up anew, empty.
+    if (ready && looked_at != epoch) {
+      looked_at = epoch;
+      WarnIfLost(*hub, store);
     }
     if (SystemNow().mono_ms >= counters_at) {
       LogCounters(worker, service);
