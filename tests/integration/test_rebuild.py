@@ -79,8 +79,8 @@ def test_people_chat_on_with_their_history(own_stack, user, store):
     a.ask_ok(update_chat={"chat_id": group, "remove": [c.uid]})
     a.ask_ok(mute_chat={"chat_id": group, "until_ms": -1})
     b.ask_ok(register_push=pb.RegisterPush(fcm=pb.RegisterPush.Fcm(token="token")))
-    for device in (a, b, away):
-        device.message("g39")
+    for device, text in ((a, "g38"), (b, "g39"), (away, "g39")):
+        device.message(text)
         device.wait_acked()
     away.close()
     wait_for_empty_journal(stack)
@@ -119,7 +119,7 @@ def test_people_chat_on_with_their_history(own_stack, user, store):
         ids = [message.msg_id for message in history]
         assert ids == sorted(set(ids)) and ids[-1] == new[chat]
         assert [message.text for message in history if message.text.startswith(chat[0])] == [f"{chat[0]}{i}" for i in range(40)]
-    listed = {chat.chat_id: chat.last_msg_id for chat in a.ask_ok(list_chats={}).chats}
+    listed = {view.chat.chat_id: view.chat.last_msg_id for view in a.ask_ok(list_chats={}).chats}
     assert listed == new
 
     # Who was away, and a device that was never there.
