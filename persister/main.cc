@@ -151,6 +151,11 @@ int main(int argc, char** argv) {
   CLI::App* rebuild = app.add_subcommand(
       "rebuild", "Fills a hub that has lost its data from the store. No persister may be running.");
   rebuild->fallthrough();
+  rebuild
+      ->add_option("--partitions", options.redis.partitions,
+                   "of a hub that is found empty; as the brokers are configured")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 16'384));
   rebuild->add_flag("--open", open_only,
                     "only opens what an earlier run has left closed, as it is");
   CLI11_PARSE(app, argc, argv);

@@ -29,7 +29,7 @@ class Rebuilder {
   struct Options {
     uint32_t partitions = 0;
     int64_t now_ms = 0;          // Unix; who left long before it, and mutes over by then, stay away
-    size_t calls = 128;          // under way at a time
+    size_t calls = 1000;         // under way at a time
     uint32_t page = 500;         // messages read at once
     std::function<bool()> stop;  // asked now and then: true ends the run; empty: never
   };

@@ -93,7 +93,8 @@ struct RestoreUser {
 // Closes partitions while they are filled from the store: everybody else finds no hub there and
 // waits (who is connected still sends into chats that are there, until it asks for anything else).
 // Opened again they have an epoch that never was, so that all devices start anew. Repeated, each
-// does nothing. Over Redis: of a connection with RedisOptions::rebuilding.
+// does nothing. A partition whose journal a persister has leased is not closed: kInternal. Over
+// Redis: of a connection with RedisOptions::rebuilding.
 struct Rebuild {
   std::vector<uint32_t> partitions;
   bool closed = false;

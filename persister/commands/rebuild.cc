@@ -44,14 +44,17 @@ int RunRebuild(ProcessOptions options, bool open_only) {
   const Status status = open_only ? rebuilder.Open() : rebuilder.Run();
   if (!status.ok()) {
     log::Error(
-        "{}; the hub stays closed: run this again, or with --open to open it as it is, without "
-        "what is missing",
+        "{}; what is closed stays closed: run this again, or with --open to open it as it is, "
+        "without what is missing",
         status.message());
     return 1;
   }
   if (rebuilder.counts().bad != 0) {
     log::Warning("{} records of the journal cannot be stored; the persister lays them aside",
                  rebuilder.counts().bad);
+  }
+  if (!open_only && rebuilder.counts().chats == 0) {
+    log::Warning("store {} has no chats: is it the right one?", StoreName(options));
   }
   LogCounts(open_only ? "opened" : "rebuilt", rebuilder.counts(), begun);
   return 0;

@@ -51,9 +51,9 @@ Reply FakeHub::Do(const RestoreChat& c) {
     known = std::max(known, floor.client_msg_id);
   }
   // No broker remembers such a version of the hub before: those counted changes.
-  const auto seconds = static_cast<uint64_t>(Clock() / 1000 - fake::kEpochFromS);
+  const auto ms = static_cast<uint64_t>(Clock() - fake::kEpochFromS * 1000);
   if (!name->direct && (existed ? changed : c.record.last_msg_id != 0)) {
-    chat.version = std::max(chat.version + 1, seconds);
+    chat.version = std::max(chat.version + 1, ms);
   }
   if (c.record.last_msg_id == 0) return Done{};
   chat.last = std::max(chat.last, c.record.last_msg_id);
@@ -95,6 +95,12 @@ Reply FakeHub::Do(const RestoreUser& c) {
 }
 
 Reply FakeHub::Do(const Rebuild& c) {
+  for (const uint32_t p : c.partitions) {
+    const fake::LeaseState& lease = state_.partitions[p].leases[Role::kPersist];
+    if (c.closed && state_.closed.count(p) == 0 && lease.HeldAt(Clock())) {
+      return Failure{Failure::Kind::kInternal, "a persister is at work: " + lease.owner};
+    }
+  }
   for (const uint32_t p : c.partitions) {
     if (c.closed) {
       state_.closed.emplace(p, state_.epoch);

@@ -52,10 +52,10 @@ local function restore_member(members, uid, row)
   return (member_present(row) and 1 or 0) - (member_present(have) and 1 or 0)
 end
 
--- A version of the membership that no broker remembers of the hub before: those counted changes, this counts seconds.
+-- A version of the membership that no broker remembers of the hub before: those counted changes, from 1 or from the ms
+-- of an earlier time.
 local function restore_version(version)
-  return string.format('%.0f', math.max((tonumber(version) or 0) + 1,
-    math.floor(now_ms() / 1000) - EPOCH_FROM_S))
+  return string.format('%.0f', math.max((tonumber(version) or 0) + 1, now_ms() - EPOCH_FROM_S * 1000))
 end
 
 -- The record of a chat, which exists from here on if it did not. The creation of a direct chat is that of its first
@@ -151,8 +151,17 @@ end
 
 -- nj_rebuild: closes partitions, or opens those that are closed.
 -- hub:{p} of a closed one has no "epoch" but "closed", the epoch before (0: none was).
--- KEYS 1 hub:{p} of the first  ARGV 1 "1" close, "0" open, then each partition's "p}"  Reply 1
+-- KEYS 1 hub:{p} of the first  ARGV 1 "1" close, "0" open, then each partition's "p}"
+-- Reply 1; an error if a persister holds one that is to be closed: it may be about to store what would be looked for
+-- before it is there
 local function rebuild(keys, argv)
+  for i = 2, #argv do
+    local _, owner = lease_holder(K_LEASE .. argv[i] .. ':persist', now_ms())
+    if owner and argv[1] == '1' and call('HEXISTS', K_HUB .. argv[i], 'closed') == 0 then
+      return redis.error_reply('HELD a persister is at work (' .. owner .. '): stop it first; one that was killed '
+        .. 'is forgotten after some seconds')
+    end
+  end
   for i = 2, #argv do
     local hub = K_HUB .. argv[i]
     local h = call('HMGET', hub, 'closed', 'epoch')

@@ -39,6 +39,10 @@ class RestoreTest : public HubTest {
   }
 };
 NIGHTJAR_HUB_SUITE(RestoreTest);
+INSTANTIATE_TEST_SUITE_P(ByPartition, RestoreTest, testing::Values("fake-split", "redis-split"),
+                         [](const auto& kind) {
+                           return std::string(kind.param.substr(0, kind.param.find('-')));
+                         });
 
 TEST_P(RestoreTest, AChatIsThereWithItsNewestId) {
   auto windows = Part(kDirect);
@@ -77,6 +81,7 @@ TEST_P(RestoreTest, IdsNeverGoBack) {
 }
 
 TEST_P(RestoreTest, AGroupIsWhatItWas) {
+  if (GetParam().ends_with("-split")) GTEST_SKIP() << "there a task knows the members";
   auto group = GroupOfThree(Id(1'000));
   group.members.push_back({"dave", Id(90'000), Id(2'000)});
   group.delivered = {{"bob", Id(3'000)}, {"alice", Id(1'000)}};
@@ -102,6 +107,7 @@ TEST_P(RestoreTest, AGroupIsWhatItWas) {
 }
 
 TEST_P(RestoreTest, AVersionFromBeforeIsStale) {
+  if (GetParam().ends_with("-split")) GTEST_SKIP() << "there a task knows the members";
   for (int i = 0; i < 3; ++i) {
     world().Reset();
     Create(kGroup, {"alice", "bob"});
@@ -312,6 +318,20 @@ TEST_P(RestoreTest, ClosingAndOpeningTwiceIsOnce) {
   Close();
   Open();
   EXPECT_GE(Epoch(), after + 3599);
+}
+
+TEST_P(RestoreTest, WhatAPersisterHoldsIsNotClosed) {
+  const uint64_t token = TakeLease(Role::kPersist, "p1", 1);
+  const Reply refused = Do(Rebuild{{0, 1}, true});
+  ASSERT_TRUE(std::holds_alternative<Failure>(refused));
+  EXPECT_EQ(std::get<Failure>(refused).kind, Failure::Kind::kInternal);
+  EXPECT_NE(std::get<Failure>(refused).message.find("p1"), std::string::npos);
+  Open();
+  EXPECT_EQ(TakeLease(Role::kPersist, "p1", 1), token);
+  TakeLease(Role::kFanOut, "b1", 1);
+  world().Advance(5001);
+  Close();
+  Open();
 }
 
 TEST_P(RestoreTest, InAnyOrderAndRepeatedItComesToTheSame) {
