@@ -258,7 +258,7 @@ void BrokerShell::OnTick() {
   RunKicks();
   sessions_.Sweep();
   if (key_file_.Changed(now.mono_ms)) ReadKeys("it has changed");
-  if (SystemNow().mono_ms >= engine_.NextDeadline()) Feed(core::Tick{});
+  FeedTime();
 }
 
 // ---- what the tick does ------------------------------------------------------------------------
@@ -276,11 +276,17 @@ void BrokerShell::DrainHub() {
         "the relay brings more than this broker can take in; comparing heads");
   }
   if (drained_.relay_up) Feed(core::RelayUp{});
-  if (drained_.replies.empty() && drained_.relayed.empty()) return;
   for (core::HubReplied& reply : drained_.replies) Feed(std::move(reply));
   for (hub::Relayed& what : drained_.relayed) Feed(core::Relayed{std::move(what)});
   drained_.clear();
+  FeedTime();
+}
+
+// What is due within a ms is the rest of a long piece of work: the broker reads its connections and
+// comes back at once, rather than at the next tick.
+void BrokerShell::FeedTime() {
   if (SystemNow().mono_ms >= engine_.NextDeadline()) Feed(core::Tick{});
+  if (engine_.NextDeadline() <= SystemNow().mono_ms + 1) wake_client_.Wake();
 }
 
 // Asked to stop: the broker empties itself first, unless that takes too long.

@@ -65,6 +65,7 @@ class BrokerShell {
   void Do(core::Action& action);
   void DoPublish(const core::PublishTo& publish);
   void DrainHub();
+  void FeedTime();
   void WatchStop(int64_t mono_ms);
   void Fail(const std::string& reason);
   void RunKicks();

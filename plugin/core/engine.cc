@@ -257,8 +257,6 @@ void OnTimer(State& s, const Timer& timer) {
       return presence::OnOnlineTimer(s, timer.key);
     case TimerKind::kPresence:
       return presence::OnPresenceTimer(s, timer.uid);
-    case TimerKind::kWatched:
-      return watch::OnTimer(s, timer.uid);
     case TimerKind::kTail:
       if (!presence::OnTailTimer(s, timer.uid)) clearing::Want(s);
       return;
@@ -283,7 +281,9 @@ void OnTimer(State& s, const Timer& timer) {
     case TimerKind::kRoutes:
       return sweep::OnRoutesTimer(s);
     case TimerKind::kWatches:
-      return watch::OnAllTimer(s);
+      return watch::OnTimer(s);
+    case TimerKind::kShow:
+      return watch::OnShowTimer(s);
     case TimerKind::kDrain:
       return drain::OnTimer(s);
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "plugin/core/session_line.h"
 #include "plugin/core/tell.h"
 
 namespace nightjar::core::login {
@@ -184,10 +185,9 @@ void OnTimer(State& s, SessionId id) {
 void Shut(State& s, Session& session) {
   if (!session.inbox) return;
   session.inbox.reset();
-  hub::Logout call{*session.user->uid, session.device, s.broker, session.id, s.now.unix_ms};
-  PendingLogout pending{call};
   ++s.logouts;
-  Ask(s, std::move(call), std::move(pending));
+  session_line::Put(
+      s, PendingLogout{{*session.user->uid, session.device, s.broker, session.id, s.now.unix_ms}});
 }
 
 void Drop(State& s, Session& session) {

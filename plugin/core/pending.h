@@ -58,10 +58,10 @@ struct PendingSetPresence {
   uint64_t relays = 0;  // State::presence_relays when it was asked
   uint64_t run = 0;     // of the clearing stage
 };
-struct PendingWatch {  // users watched here
+struct PendingWatch {
   std::vector<std::string> uids;
   uint64_t relays = 0;
-  bool all = false;  // part of telling all of them again
+  bool on = true;  // they are watched here
 };
 struct PendingBeat {
   hub::BrokerName broker;

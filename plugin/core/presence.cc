@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "plugin/core/session_line.h"
 #include "plugin/core/tell.h"
 
 namespace nightjar::core::presence {
@@ -13,10 +14,8 @@ namespace {
 constexpr char kOfBroker = ' ';  // never part of a uid
 
 void Set(State& s, const std::string& uid, bool online, const hub::BrokerName& broker,
-         uint32_t tries, uint64_t run = 0) {
-  hub::SetPresence call{uid, online, broker, s.now.unix_ms};
-  PendingSetPresence pending{call, tries, s.presence_relays, run};
-  Ask(s, std::move(call), std::move(pending));
+         uint32_t tries) {
+  session_line::Put(s, PendingSetPresence{{uid, online, broker, s.now.unix_ms}, tries});
 }
 
 void Wait(State& s, std::string who, const PresenceWait& wait) {
@@ -80,7 +79,13 @@ void OnPresenceTimer(State& s, const std::string& who) {
 
 bool SetOffline(State& s, const PendingLogout& pending, const hub::LogoutReply& reply) {
   if (reply.routes > 0 || !reply.online) return false;
-  Set(s, pending.call.uid, false, pending.call.broker, 0, pending.run);
+  hub::SetPresence call{pending.call.uid, false, pending.call.broker, s.now.unix_ms};
+  PendingSetPresence set{call, 0, s.presence_relays, pending.run};
+  if (pending.run == 0) {
+    session_line::Put(s, std::move(set));
+  } else {  // the clearing stage has a bound of its own
+    Ask(s, std::move(call), std::move(set));
+  }
   return true;
 }
 

@@ -16,6 +16,7 @@
 #include "plugin/core/presence.h"
 #include "plugin/core/requests.h"
 #include "plugin/core/send.h"
+#include "plugin/core/session_line.h"
 #include "plugin/core/sweep.h"
 #include "plugin/core/tell.h"
 #include "plugin/core/watch.h"
@@ -54,7 +55,10 @@ struct OnReply {
     deliver::CatchUp(s, *outcome.session);
   }
   void operator()(PendingLogout& pending) const {
-    if (pending.run == 0) --s.logouts;
+    if (pending.run == 0) {
+      --s.logouts;
+      session_line::Answered(s);
+    }
     const auto* done = std::get_if<hub::LogoutReply>(&reply);
     const bool others = hub::keys::BrokerId(pending.call.broker) != s.config.broker_id;
     if (done != nullptr && others) {
@@ -103,7 +107,7 @@ struct OnReply {
   void operator()(PendingSetPresence& pending) const {
     const hub::PresenceState* state = presence::OnSet(s, pending, reply);
     if (state != nullptr) watch::Told(s, *state, pending.relays);
-    if (pending.run == 0) return;
+    if (pending.run == 0) return session_line::Answered(s);
     clearing::OnEnded(s, pending.run, std::holds_alternative<hub::SetPresenceReply>(reply));
   }
   void operator()(PendingWatch& pending) const { watch::OnWatch(s, pending, reply); }

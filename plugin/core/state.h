@@ -9,6 +9,8 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <variant>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -140,6 +142,12 @@ struct AckLine {
   size_t under_way = 0;
 };
 
+// What sessions that go leave to be said, in the order in which they went.
+struct SessionLine {
+  std::deque<std::variant<PendingLogout, PendingSetPresence>> waiting;
+  size_t under_way = 0;
+};
+
 struct DrainState {
   bool on = false, leaving = false, emptied = false;
   int64_t kicks_until = 0, until = 0, stepped_at = 0;
@@ -171,15 +179,26 @@ struct Watcher {  // a subscription to somebody's presence
 // A user whose presence is watched here. The hub is told once, however many watch.
 struct Watched {
   std::vector<Watcher> watchers;
-  bool asking = false;
   uint64_t relayed = 0;  // State::presence_relays at the newest relayed change
   bool online = false;   // as relayed then
+  // What is being shown: to the watchers before this place it has been.
+  hub::PresenceState state;
+  size_t shown_to = 0;
+  bool showing = false;  // stands in WatchesState::shows
 };
 
-// All that is watched, said to the hub again in batches.
+// Users of whom the hub is to be told whether they are watched here, and whose presence is to be
+// shown here. Both in bounded steps: a user may have 100,000 watchers, and a broker that many
+// users.
 struct WatchesState {
-  bool running = false, again = false;
-  std::vector<std::string> line;
+  std::deque<std::string> line;
+  std::unordered_set<std::string> in_line;
+  size_t under_way = 0;  // calls
+  bool waits = false;    // one has failed
+  std::deque<std::string> shows;
+  bool show_armed = false;
+  int64_t shown_ms = INT64_MIN;  // mono; of `shown`
+  size_t shown = 0;              // watchers looked at in that ms
 };
 
 // A user's presence that is to be published: when a grace is over, or again after a failed try.
@@ -221,8 +240,9 @@ struct State {
   MembershipState membership;
   LoginLine logins;
   AckLine acks;
+  SessionLine session_line;
   DrainState drain;
-  size_t logouts = 0;  // under way, of sessions of this broker
+  size_t logouts = 0;  // without reply, of sessions of this broker
   bool hub_up = false, stopping = false;
   std::optional<int64_t> hub_down_at;  // mono ms; while it is away after it was there
   std::map<std::string, LogGate, std::less<>> gates;

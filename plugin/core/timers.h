@@ -17,7 +17,6 @@ enum class TimerKind : uint8_t {
   kAckAgain,       // session: hand its acknowledgement over again
   kOnline,         // session: steadily connected
   kPresence,       // "<uid> <broker>": publish it
-  kWatched,        // uid: say again that it is watched here
   kTail,           // uid: say again whether there are tails
   kDelivered,      // uid: tell gathered marks
   kStore,          // a request to the persisters is without answer
@@ -30,6 +29,7 @@ enum class TimerKind : uint8_t {
   kLogins,         // those that wait may go on
   kRoutes,         // compare routes and heads, as a matter of course
   kWatches,        // say again what is watched: it failed
+  kShow,           // show presence to further watchers
   kDrain,          // move some more away
 };
 

@@ -10,7 +10,7 @@ namespace nightjar::core::watch {
 namespace {
 
 constexpr size_t kWatches = 1000;  // a session's
-constexpr size_t kBatch = 256;
+constexpr size_t kBatch = 128;
 constexpr int64_t kAgainMs = 1000;
 
 void PublishState(State& s, const Watcher& watcher, const hub::PresenceState& state) {
@@ -23,48 +23,87 @@ void PublishState(State& s, const Watcher& watcher, const hub::PresenceState& st
           Encode(presence, watcher.encoding), watcher.qos);
 }
 
-// To those who have not been shown that yet: whatever was lost before, the newest word is the true
-// one.
-void Show(State& s, Watched& watched, const hub::PresenceState& state) {
-  const Watcher::Shown now = state.online ? Watcher::Shown::kOnline : Watcher::Shown::kOffline;
-  for (Watcher& watcher : watched.watchers) {
-    if (std::exchange(watcher.shown, now) != now) PublishState(s, watcher, state);
+void Step(State& s) {
+  WatchesState& watches = s.watches;
+  if (watches.under_way > 0 || watches.waits || watches.line.empty()) return;
+  PendingWatch on{{}, s.presence_relays, true}, off{{}, s.presence_relays, false};
+  for (size_t i = 0; i < kBatch && !watches.line.empty(); ++i) {
+    std::string uid = std::move(watches.line.front());
+    watches.line.pop_front();
+    watches.in_line.erase(uid);
+    (s.watched.contains(uid) ? on : off).uids.push_back(std::move(uid));
+  }
+  for (PendingWatch* pending : {&on, &off}) {
+    if (pending->uids.empty()) continue;
+    ++watches.under_way;
+    hub::Watch call{pending->uids, s.broker, pending->on};
+    core::Ask(s, std::move(call), std::move(*pending));
   }
 }
 
-void Ask(State& s, const std::string& uid, Watched& watched) {
-  if (std::exchange(watched.asking, true)) return;
-  core::Ask(s, hub::Watch{{uid}, s.broker, true}, PendingWatch{{uid}, s.presence_relays});
+// The hub is to be told of uid.
+void Line(State& s, const std::string& uid) {
+  if (s.watches.in_line.insert(uid).second) s.watches.line.push_back(uid);
+}
+
+void Ask(State& s, const std::string& uid) {
+  Line(s, uid);
+  Step(s);
+}
+
+// Goes on until it has looked at so many in one ms; then others have their turn.
+void ShowSome(State& s) {
+  WatchesState& watches = s.watches;
+  if (std::exchange(watches.shown_ms, s.now.mono_ms) != s.now.mono_ms) watches.shown = 0;
+  while (!watches.shows.empty()) {
+    const auto it = s.watched.find(watches.shows.front());
+    const bool more = it != s.watched.end() && it->second.showing &&
+                      it->second.shown_to < it->second.watchers.size();
+    if (!more) {
+      if (it != s.watched.end()) it->second.showing = false;
+      watches.shows.pop_front();
+      continue;
+    }
+    if (watches.shown++ >= kShowAtOnce) break;
+    Watched& watched = it->second;
+    const Watcher::Shown now =
+        watched.state.online ? Watcher::Shown::kOnline : Watcher::Shown::kOffline;
+    Watcher& watcher = watched.watchers[watched.shown_to++];
+    if (std::exchange(watcher.shown, now) != now) PublishState(s, watcher, watched.state);
+  }
+  if (watches.shows.empty() || std::exchange(watches.show_armed, true)) return;
+  s.timers.Add(s.now.mono_ms + 1, TimerKind::kShow, 0);
+}
+
+// To those who have not been shown that yet: whatever was lost before, the newest word is the true
+// one.
+void Show(State& s, Watched& watched, const hub::PresenceState& state) {
+  watched.state = state;
+  watched.shown_to = 0;
+  if (!std::exchange(watched.showing, true)) s.watches.shows.push_back(state.uid);
+  ShowSome(s);
+}
+
+void TakeOut(Watched& watched, SessionId session, Encoding encoding) {
+  size_t place = 0;
+  std::erase_if(watched.watchers, [&](const Watcher& watcher) {
+    const bool out = watcher.session == session && watcher.encoding == encoding;
+    if (out && place < watched.shown_to) {
+      --watched.shown_to;
+    } else {
+      ++place;
+    }
+    return out;
+  });
 }
 
 void Drop(State& s, const std::string& uid, SessionId session, Encoding encoding) {
   const auto it = s.watched.find(uid);
   if (it == s.watched.end()) return;
-  std::erase_if(it->second.watchers, [&](const Watcher& watcher) {
-    return watcher.session == session && watcher.encoding == encoding;
-  });
+  TakeOut(it->second, session, encoding);
   if (!it->second.watchers.empty()) return;
   s.watched.erase(it);
-  core::Ask(s, hub::Watch{{uid}, s.broker, false}, PendingIgnored{});
-}
-
-void Step(State& s) {
-  WatchesState& watches = s.watches;
-  PendingWatch pending;
-  pending.relays = s.presence_relays;
-  pending.all = true;
-  while (!watches.line.empty() && pending.uids.size() < kBatch) {
-    if (s.watched.contains(watches.line.back())) {
-      pending.uids.push_back(std::move(watches.line.back()));
-    }
-    watches.line.pop_back();
-  }
-  if (!pending.uids.empty()) {
-    hub::Watch call{pending.uids, s.broker, true};
-    return core::Ask(s, std::move(call), std::move(pending));
-  }
-  watches.running = false;
-  if (std::exchange(watches.again, false)) All(s);
+  Ask(s, uid);
 }
 
 }  // namespace
@@ -78,14 +117,12 @@ bool On(State& s, Session& session, const Topic& topic, int qos) {
   if (!known && watches.size() >= kWatches) return false;
   Watched& watched = s.watched[uid];
   if (known) {  // an earlier subscription to the same gives way
-    std::erase_if(watched.watchers, [&](const Watcher& watcher) {
-      return watcher.session == session.id && watcher.encoding == topic.encoding;
-    });
+    TakeOut(watched, session.id, topic.encoding);
   } else {
     watches.push_back({uid, topic.encoding});
   }
   watched.watchers.push_back({session.id, topic.encoding, qos > 0 ? 1 : 0});
-  Ask(s, uid, watched);
+  Ask(s, uid);
   return true;
 }
 
@@ -110,7 +147,7 @@ void Told(State& s, const hub::PresenceState& state, uint64_t relays) {
   if (it == s.watched.end()) return;
   Watched& watched = it->second;
   if (watched.relayed > relays && watched.online != state.online) {
-    return Ask(s, state.uid, watched);
+    return Ask(s, state.uid);
   }
   Show(s, watched, state);
 }
@@ -119,7 +156,7 @@ void OnRelayed(State& s, const hub::PresenceState& state) {
   ++s.presence_relays;
   const auto it = s.watched.find(state.uid);
   if (it == s.watched.end()) {  // the word that nobody watches was lost
-    return core::Ask(s, hub::Watch{{state.uid}, s.broker, false}, PendingIgnored{});
+    return Ask(s, state.uid);
   }
   it->second.relayed = s.presence_relays;
   it->second.online = state.online;
@@ -127,52 +164,38 @@ void OnRelayed(State& s, const hub::PresenceState& state) {
 }
 
 void All(State& s) {
-  if (s.watches.running) {
-    s.watches.again = true;
-    return;
-  }
-  s.watches.line.clear();
-  for (const auto& [uid, watched] : s.watched) s.watches.line.push_back(uid);
-  s.watches.running = true;
+  for (const auto& [uid, watched] : s.watched) Line(s, uid);
   Step(s);
 }
 
 void OnWatch(State& s, const PendingWatch& pending, hub::Reply& reply) {
+  --s.watches.under_way;
   hub::Failure failure;
   auto* got = Expect<hub::WatchReply>(reply, failure);
-  if (got != nullptr && got->states.size() != pending.uids.size()) got = nullptr;
-  for (size_t i = 0; i < pending.uids.size() && !pending.all; ++i) {
-    const auto it = s.watched.find(pending.uids[i]);
-    if (it == s.watched.end()) continue;
-    // An earlier subscription's: the timer is set.
-    if (!std::exchange(it->second.asking, false) || got != nullptr) continue;
-    s.timers.Add(s.now.mono_ms + RetryDelay(1), TimerKind::kWatched, 0, pending.uids[i]);
+  if (got == nullptr || got->states.size() != pending.uids.size()) {
+    for (const std::string& uid : pending.uids) Line(s, uid);
+    if (std::exchange(s.watches.waits, true)) return;
+    return s.timers.Add(s.now.mono_ms + kAgainMs, TimerKind::kWatches, 0);
   }
-  if (got != nullptr) {
-    for (const hub::PresenceState& state : got->states) Told(s, state, pending.relays);
-  }
-  if (!pending.all) return;
-  if (got != nullptr) return Step(s);
-  s.watches.line.insert(s.watches.line.end(), pending.uids.begin(), pending.uids.end());
-  s.timers.Add(s.now.mono_ms + kAgainMs, TimerKind::kWatches, 0);
+  for (const hub::PresenceState& state : got->states) Told(s, state, pending.relays);
+  Step(s);
 }
 
-void OnTimer(State& s, const std::string& uid) {
-  const auto it = s.watched.find(uid);
-  if (it == s.watched.end()) return;
-  const bool waits =
-      std::any_of(it->second.watchers.begin(), it->second.watchers.end(),
-                  [](const Watcher& watcher) { return watcher.shown == Watcher::Shown::kNothing; });
-  if (waits) Ask(s, uid, it->second);
+void OnTimer(State& s) {
+  s.watches.waits = false;
+  Step(s);
 }
 
-void OnAllTimer(State& s) {
-  if (s.watches.running) Step(s);
+void OnShowTimer(State& s) {
+  s.watches.show_armed = false;
+  ShowSome(s);
 }
 
 void Clear(State& s) {
   s.watched.clear();
   s.watches.line.clear();
+  s.watches.in_line.clear();
+  s.watches.shows.clear();
   for (auto& [id, session] : s.directory.all()) {
     if (session.extra) session.extra->watches.clear();
   }

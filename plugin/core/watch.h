@@ -1,11 +1,17 @@
 // Stage: who here wants to see whose presence. The hub knows one interest a broker and user,
 // however many watch here; changes come by relay from other brokers, and by the reply to whatever
 // call of this broker made them. Each watcher is told a state once, the newest last.
+//
+// Whoever begins or ceases to be watched stands in a line; the hub is told in batches, one at a
+// time, of how things are when their turn comes. Watchers are shown a change in steps of
+// kShowAtOnce.
 #pragma once
 
 #include "plugin/core/state.h"
 
 namespace nightjar::core::watch {
+
+inline constexpr size_t kShowAtOnce = 256;
 
 // Somebody subscribes to a user's presence. False: too many.
 bool On(State& s, Session& session, const Topic& topic, int qos);
@@ -18,11 +24,11 @@ void Forget(State& s, Session& session);
 void Told(State& s, const hub::PresenceState& state, uint64_t relays);
 void OnRelayed(State& s, const hub::PresenceState& state);
 
-// All that is watched is said again, in paced batches: interests or changes may have been lost.
+// All that is watched is said again: interests or changes may have been lost.
 void All(State& s);
 void OnWatch(State& s, const PendingWatch& pending, hub::Reply& reply);
-void OnTimer(State& s, const std::string& uid);
-void OnAllTimer(State& s);
+void OnTimer(State& s);
+void OnShowTimer(State& s);
 // This broker's life is over: nobody watches any more.
 void Clear(State& s);
 

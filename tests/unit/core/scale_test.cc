@@ -462,5 +462,87 @@ TEST(Acks, AreHandedOverAFewAtATime) {
   }
 }
 
+// A balancer ends, and thousands are cut in one moment: what the others send is not held up by it.
+TEST(Crowds, LogoutsAndPresenceGoAFewAtATime) {
+  World world;
+  std::vector<SessionId> crowd;
+  for (int i = 0; i < 300; ++i) crowd.push_back(world.Device("u" + std::to_string(i), "d"));
+  const SessionId alice = world.Device("alice", "a");
+  world.Advance(10'000);
+  for (const SessionId one : crowd) world.Disconnect(one);
+  EXPECT_EQ(Waiting<hub::Logout>(world), 64U);
+  world.SendText(alice, 1, "bob", "hello");
+  EXPECT_EQ(world.queue().size(), 65U);
+  world.queue().FailNext();  // it is written down elsewhere, and the line goes on
+  EXPECT_EQ(Waiting<hub::Logout>(world), 64U);
+  world.RunHub();
+  EXPECT_EQ(Waiting<hub::Logout>(world), 0U);
+
+  size_t most = 0;
+  world.on_action = [&](const Action& action) {
+    if (std::holds_alternative<AskHub>(action)) {
+      most = std::max(most, Waiting<hub::SetPresence>(world));
+    }
+  };
+  world.Advance(10'000);
+  EXPECT_LE(most, 64U) << "offline is said of all of them when their grace is over";
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_FALSE(world.hub().state().users.at("u" + std::to_string(i)).online) << i;
+  }
+}
+
+// Who has a thousand watchers here is shown to them in steps, and the last word is what they all
+// see in the end.
+TEST(Crowds, ManyWatchersAreShownAChangeInSteps) {
+  World world;
+  std::map<SessionId, std::string> seen;
+  for (int i = 0; i < 1000; ++i) {
+    const SessionId eve = world.Connect("eve" + std::to_string(i), "w");
+    world.Subscribe(eve, "presence/alice");
+    world.RunHub();
+    seen[eve];
+  }
+  world.Advance(100);
+  const auto look = [&] {
+    size_t told = 0;
+    for (auto& [eve, all] : seen) {
+      for (const Packet& packet : world.TakePackets(eve)) {
+        v1::Presence presence;
+        EXPECT_TRUE(presence.ParseFromString(packet.payload));
+        all += presence.online() ? '+' : '-';
+        ++told;
+      }
+    }
+    return told;
+  };
+  EXPECT_EQ(look(), 1000U);
+  size_t in_one = 0, most = 0;
+  world.on_event = [&](const Event&) { in_one = 0; };
+  world.on_action = [&](const Action& action) {
+    if (std::holds_alternative<PublishTo>(action)) most = std::max(most, ++in_one);
+  };
+  const SessionId alice = world.Device("alice", "a");
+  world.Advance(4000);
+  EXPECT_LE(most, 257U);
+  EXPECT_EQ(look(), 1000U);
+
+  // Some leave, and alice too, in the middle of it.
+  world.Disconnect(alice);
+  world.RunHub();
+  world.Advance(5000);
+  std::vector<SessionId> gone;
+  for (const auto& [eve, all] : seen) {
+    if (gone.size() < 100) gone.push_back(eve);
+  }
+  for (const SessionId eve : gone) {
+    world.Disconnect(eve);
+    seen.erase(eve);
+  }
+  world.RunHub();
+  world.Advance(1000);
+  look();
+  for (const auto& [eve, all] : seen) EXPECT_EQ(all, "-+-");
+}
+
 }  // namespace
 }  // namespace nightjar::core
