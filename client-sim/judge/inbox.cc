@@ -333,7 +333,7 @@ void Oracle::Impl::SawSettled(uint32_t device_no, ChatNo chat_no, uint64_t msg_i
   const Membership& member = chat.users[slot.user].member;
   const bool forbidden = chat.members_known && (!member.known() || member.Of(msg_id) == Owed::kNo);
   if (!forbidden && msg_id <= std::max(slot.optional_upto, chat.vague_upto)) return;
-  // Written while this user was out, and settled before it was known that they would be back.
+  // It was settled before anybody could know whether it was for this user.
   if (!forbidden && member.Of(msg_id) == Owed::kMaybe) return;
   if (!forbidden && seq <= devices_[device_no].first_head) return;
   Subject subject{chat_no, msg_id, kNone, 0, device_no, kNone};

@@ -68,9 +68,8 @@ class Membership {
            (moves_.back().where == Where::kIn || moves_.back().where == Where::kInBefore);
   }
 
-  // Whether the entry with this id is for this user. The removal itself is told to the removed
-  // one. Who comes back while the fan-out still runs counts as never gone: what was written in
-  // between may come.
+  // Whether the entry with this id is for this user. The removal itself is told to the removed one;
+  // what is written while a user is out is not for them, however soon they come back.
   Owed Of(uint64_t msg_id) const {
     if (moves_.empty()) return Owed::kMaybe;
     if (msg_id < moves_.front().msg_id) {
@@ -88,7 +87,7 @@ class Membership {
         break;
     }
     if (moves_[last].msg_id == msg_id) return Owed::kYes;
-    return last + 1 < moves_.size() ? Owed::kMaybe : Owed::kNo;
+    return Owed::kNo;
   }
 
  private:

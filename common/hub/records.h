@@ -2,6 +2,7 @@
 // (common/hub/hub.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -23,10 +24,14 @@ struct ChatRecord {
 };
 
 // Who was a member when: joined <= id <= left. left = 0: still is. left is the removal's own id.
-// Who comes back while a fan-out task of the chat is open keeps the joined from before. Who left
-// more than kLeftKeptMs ago (long enough for what was said before to be acknowledged, and marked as
-// delivered) is forgotten, marks too, by the next change of the chat with no task of it open.
+// Who comes back while a fan-out task of the chat is open is a Member several times, once for each
+// time that the task may be about: at most kTimesKept before the present one (beyond it the change
+// is kFull). Coming back while none is open leaves the newest alone. Who left more than kLeftKeptMs
+// ago (long enough for what was said before to be acknowledged, and marked as delivered) is
+// forgotten, marks too, by the next change of the chat with no task of it open; times before that
+// ended then, likewise.
 inline constexpr int64_t kLeftKeptMs = int64_t{24} * 3600 * 1000;
+inline constexpr size_t kTimesKept = 16;
 struct Member {
   std::string uid;
   MsgId joined = 0;

@@ -75,8 +75,8 @@ FreshEntry ToEntry(const RequestJob& job, EntryTemplate change, hub::ChangeReply
   return entry;
 }
 
-// `exact`: the members' intervals are the hub's own. They are not where somebody came back: the hub
-// alone knows whether a fan-out was open, for which they never left.
+// `exact`: the members' times are the hub's own. They are not where somebody came back: the hub
+// alone knows whether a fan-out was open, for which it keeps the times before.
 void Done(State& s, RequestJob& job, const hub::ChatRecord& record,
           std::vector<hub::Member> members, bool exact = true) {
   *job.response.mutable_chat() = ToChat(record, members);

@@ -36,7 +36,19 @@ void ForgetWhoLeft(ChatState& chat, int64_t before_ms) {
     const Member& member = row.second;
     if (member.left == 0 || MsgIdMs(member.left) >= before_ms) return false;
     chat.delivered.erase(row.first);
+    chat.before.erase(row.first);
     return true;
+  });
+  for (auto& [uid, times] : chat.before) {
+    std::erase_if(times, [&](const Member& time) { return MsgIdMs(time.left) < before_ms; });
+  }
+  std::erase_if(chat.before, [](const auto& row) { return row.second.empty(); });
+}
+
+bool ComesBackTooOften(const ChatState& chat, const std::vector<std::string>& add) {
+  return std::any_of(add.begin(), add.end(), [&](const std::string& uid) {
+    const auto times = chat.before.find(uid);
+    return times != chat.before.end() && times->second.size() >= kTimesKept;
   });
 }
 
@@ -95,6 +107,7 @@ Reply FakeHub::Do(const UpdateChat& c) {
   told.insert(c.add.begin(), c.add.end());
   const bool open = TaskOpen(c.chat, *chat);
   const bool by_task = c.by_task || told.size() > limits::kInlineMembers || open;
+  if (open && ComesBackTooOften(*chat, c.add)) return Refuse(Outcome::kFull);
   if (JournalFull(c.chat) || (by_task && TasksFull(c.chat))) return Refuse(Outcome::kFull);
 
   const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());
@@ -104,10 +117,14 @@ Reply FakeHub::Do(const UpdateChat& c) {
   if (!open) ForgetWhoLeft(*chat, Clock() - kLeftKeptMs);
   for (const auto& uid : c.remove) chat->members[uid].left = id;
   for (const auto& uid : c.add) {
-    // Who comes back while a task is open never left, as far as it is concerned.
-    const auto before_it = chat->members.find(uid);
-    const bool stays = open && before_it != chat->members.end();
-    chat->members[uid] = {uid, stays ? before_it->second.joined : id, 0};
+    // The open task may be about the time before, too.
+    const auto row = chat->members.find(uid);
+    if (!open) {
+      chat->before.erase(uid);
+    } else if (row != chat->members.end()) {
+      chat->before[uid].push_back(row->second);
+    }
+    chat->members[uid] = {uid, id, 0};
   }
   const Entry entry{c.chat, id, "", "", JoinEntry(c.change, id), "", c.broker};
   Journal(c.chat, entry.shared);
@@ -125,7 +142,12 @@ Reply FakeHub::Do(const GetChat& c) {
   reply.record = RecordOf(c.chat, *chat);
   reply.members_included = c.members && chat->version != c.known_version;
   if (reply.members_included) {
-    for (const auto& [uid, member] : chat->members) reply.members.push_back(member);
+    for (const auto& [uid, member] : chat->members) {
+      if (const auto times = chat->before.find(uid); times != chat->before.end()) {
+        reply.members.insert(reply.members.end(), times->second.begin(), times->second.end());
+      }
+      reply.members.push_back(member);
+    }
   }
   return reply;
 }

@@ -39,6 +39,7 @@ Reply FakeHub::Do(const RestoreChat& c) {
     const auto [known, fresh] = chat.members.emplace(member.uid, member);
     if (!fresh && LastIn(known->second) >= LastIn(member)) continue;
     known->second = member;
+    chat.before.erase(member.uid);
     changed = true;
   }
   for (const Mark& mark : c.delivered) {

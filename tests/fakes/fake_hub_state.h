@@ -29,6 +29,7 @@ struct ChatState {
   uint64_t version = 0;
   uint64_t task_end = 0;                  // absolute end of the tasks list after this chat's newest
   std::map<std::string, Member> members;  // left ones too
+  std::map<std::string, std::vector<Member>> before;  // their times before, the newest last
   std::map<std::string, MsgId> delivered;
   std::map<std::string, std::map<std::string, Window>> windows;  // uid -> device
   std::map<std::string, uint64_t> floors;                        // uid

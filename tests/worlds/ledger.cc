@@ -74,10 +74,7 @@ void Ledger::OnUpdate(const hub::UpdateChat& call, const hub::ChangeReply& reply
   const auto chat = state.chats.find(call.chat);
   for (const std::string& uid : call.add) {
     if (chat == state.chats.end()) break;
-    const auto member = chat->second.members.find(uid);
-    if (member != chat->second.members.end() && member->second.joined < reply.msg_id) {
-      coverage_.Hit(Point::kMemberBackInTask);
-    }
+    if (chat->second.before.contains(uid)) coverage_.Hit(Point::kMemberBackInTask);
   }
 }
 

@@ -1,12 +1,14 @@
 -- Group chats: creation, change, reading; delivered marks are read here too.
 --
--- members:{p}:<chat>: uid -> joined (8 bytes), left (8 bytes, zeros: still a member), and the uid's
--- partition in decimal, so that update can reach the inboxes of members that the caller did not name.
+-- members:{p}:<chat>: uid -> joined (8 bytes), left (8 bytes, zeros: still a member), the uid's partition in
+-- decimal, so that update can reach the inboxes of members that the caller did not name, and, of who came back
+-- while a task of the chat was open, a comma and the times before: joined and left of each, the newest last.
 -- chat:{p}:<chat>: "title", "at" (created, ms), "by", "last" (id), "ver", "n" (members), "te" (absolute
 -- end of its last task), "lf" (an id not above the first `left` in members), direct chats also "first" (id)
 -- and "d:<uid>" (delivered marks).
 
 local LEFT_KEPT_MS = 24 * 3600 * 1000  -- kLeftKeptMs in hub.h
+local TIMES_KEPT = 16                  -- kTimesKept in hub.h
 
 local function chat_record(chat_key, reply)
   local c = call('HMGET', chat_key, 'title', 'at', 'by', 'last', 'ver', 'n')
@@ -91,7 +93,7 @@ local function change_people(members, id)
     local left = string.sub(rows[i + 1], 9, 16)
     if left == NO_ID or left == id then
       uids[#uids + 1] = rows[i]
-      tails[rows[i]] = string.sub(rows[i + 1], 17) .. '}:' .. rows[i]
+      tails[rows[i]] = string.match(rows[i + 1], '^%d+', 17) .. '}:' .. rows[i]
     end
   end
   table.sort(uids, bytes_below)
@@ -102,28 +104,66 @@ local function change_people(members, id)
   return people
 end
 
--- Since when somebody who is added at `id` counts as a member. Who comes back while a task of the chat is
--- open never left, as far as it is concerned: the entries under way that they are to get are told by
--- this alone, and what was said in between they may read anyway.
-local function joined_at(members, uid, open, id)
-  local row = open and call('HGET', members, uid)
-  return row and string.sub(row, 1, 8) or id
+-- A row up to its partition, and the times before.
+local function row_parts(row)
+  local _, at = string.find(row, '^%d+', 17)
+  return string.sub(row, 1, at), string.sub(row, at + 2)
 end
 
--- Drops the rows and marks of those who left more than a day ago. Not while a task of the chat is open:
--- these rows say who is to get its entry. `first` is the chat's "lf"; returns it as it is after this.
+-- The rows of those who are added at `id` (uid and partition of each in argv from `from` up to `upto`), uid by
+-- uid; nil if one of them has come back too often. Who comes back while a task of the chat is open keeps the time
+-- before: its entry may be on its way to them, and what was said while they were out is not.
+local function rows_added(members, argv, from, upto, open)
+  local rows = {}
+  for i = from, upto, 2 do
+    local row, before = open and call('HGET', members, argv[i]), ''
+    if row then
+      local _, times = row_parts(row)
+      if #times >= 16 * TIMES_KEPT then return nil end
+      before = ',' .. times .. string.sub(row, 1, 16)
+    end
+    rows[#rows + 1] = NO_ID .. argv[i + 1] .. before
+  end
+  return rows
+end
+
+-- The times before that ended after `before` (ms), as in the row; also the first end among them, or `first`.
+local function times_pruned(times, before, first)
+  local kept = ''
+  for at = 1, #times, 16 do
+    local left = string.sub(times, at + 8, at + 15)
+    if id_ms(left) >= before then
+      kept = kept .. string.sub(times, at, at + 15)
+      if not first or id_below(left, first) then first = left end
+    end
+  end
+  return kept, first
+end
+
+-- Drops the rows and marks of those who left more than a day ago, and times before that ended then. Not while a
+-- task of the chat is open: these say who is to get its entry. `first` is the chat's "lf"; returns it as it is
+-- after this.
 local function members_prune(tail, first, open, now)
   local before = now - LEFT_KEPT_MS
   if open or not first or id_ms(first) >= before then return first end
   first = false
-  local rows = call('HGETALL', K_MEMBERS .. tail)
+  local members = K_MEMBERS .. tail
+  local rows = call('HGETALL', members)
   for i = 1, #rows, 2 do
     local left = string.sub(rows[i + 1], 9, 16)
     if left ~= NO_ID and id_ms(left) < before then
-      call('HDEL', K_MEMBERS .. tail, rows[i])
+      call('HDEL', members, rows[i])
       call('HDEL', K_DELIVERED .. tail, rows[i])
-    elseif left ~= NO_ID and (not first or id_below(left, first)) then
-      first = left
+    else
+      if left ~= NO_ID and (not first or id_below(left, first)) then first = left end
+      local row, times = row_parts(rows[i + 1])
+      if times ~= '' then
+        local kept
+        kept, first = times_pruned(times, before, first)
+        if kept ~= times then
+          call('HSET', members, rows[i], kept == '' and row or row .. ',' .. kept)
+        end
+      end
     end
   end
   return first
@@ -134,7 +174,8 @@ end
 -- ARGV 1 chat's tail 2 "p}" 3 chat 4 by 5 version 6 "t" if a title follows, else "" 7 title
 --      8 received_ms 9 "\n<broker>\n" 10 journal bound 11 tasks bound 12 "1" fan-out is left to a task,
 --      "0" if need be 13 parts of the change 14 added 15 removed, then the parts, then uid and partition of each added, then removed uids
--- Reply as nj_create: {0, ...} done, {2, '', 0, record...} stale, {3} denied, {4} full
+-- Reply as nj_create: {0, ...} done, {2, '', 0, record...} stale, {3} denied, {4} full, or somebody who is added
+--       has come and gone TIMES_KEPT times while tasks were open
 local function update_chat(keys, argv)
   local p = {key = keys[1], part = argv[2], chat = argv[3]}
   local members = K_MEMBERS .. argv[1]
@@ -147,11 +188,12 @@ local function update_chat(keys, argv)
   local count = c[2] + nadd - nremove
   local open = task_open(p.part, c[4])
   local by_task = argv[12] == '1' or count + nremove > INLINE_MEMBERS or open
-  if change_full(p.part, by_task, argv[10], argv[11]) then return {4} end
+  local at = 16 + nparts
+  local added = rows_added(members, argv, at, at + 2 * nadd - 1, open)
+  if not added or change_full(p.part, by_task, argv[10], argv[11]) then return {4} end
 
   local now = now_ms()
   local id = next_id(c[3], tonumber(argv[8]), now)
-  local at = 16 + nparts
   local first = members_prune(argv[1], c[5], open, now)
   if not first and nremove > 0 then first = id end
   if first then
@@ -159,9 +201,7 @@ local function update_chat(keys, argv)
   elseif c[5] then
     call('HDEL', p.key, 'lf')
   end
-  for i = at, at + 2 * nadd - 1, 2 do
-    call('HSET', members, argv[i], joined_at(members, argv[i], open, id) .. NO_ID .. argv[i + 1])
-  end
+  for i = 1, nadd do call('HSET', members, argv[at + 2 * (i - 1)], id .. added[i]) end
   for i = at + 2 * nadd, #argv do
     local row = call('HGET', members, argv[i])
     if row then
@@ -179,8 +219,8 @@ end
 -- nj_chat: a chat's record, and its members unless the caller knows this version's.
 -- KEYS 1 chat:{p}:<chat>
 -- ARGV 1 chat's tail 2 known version 3 "m" if members are asked for, else "" 4 "d" or "g"
--- Reply {} not found; else {title, at, by, last, version, count, included 0/1, then groups: uid, row,
---       uid, row, ...; direct: the first message's id}
+-- Reply {} not found; else {title, at, by, last, version, count, included 0/1, then groups: uid, row (as in
+--       members above), uid, row, ...; direct: the first message's id}
 local function get_chat(keys, argv)
   local reply = chat_record(keys[1], {})
   if reply[4] == '' then return hub_there() and {} or other_hub() end

@@ -40,8 +40,8 @@ local function restore_window(chat_key, uid, device, window)
   call('HSET', chat_key, 'x:' .. uid, table.concat(devices, ',') .. ',')
 end
 
--- A member's row ("<joined><left><partition>") takes the place of one there if its span is newer: if what happened last
--- in it did so later. Returns how many members the chat has more by it, nil if the row stays as it is.
+-- A member's row ("<joined><left><partition>") takes the place of one there, with its times before, if its span is
+-- newer: if what happened last in it did so later. Returns how many members the chat has more by it, nil if the row stays as it is.
 local function restore_member(members, uid, row)
   local have = call('HGET', members, uid)
   if have then

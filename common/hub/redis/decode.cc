@@ -137,6 +137,21 @@ Reply ReadChange(const std::string& chat, Items& items) {
 Reply Read(const CreateChat& create, Items& items) { return ReadChange(create.chat, items); }
 Reply Read(const UpdateChat& update, Items& items) { return ReadChange(update.chat, items); }
 
+// A row of members:{p}:<chat>: joined, left, the partition, and after a comma earlier pairs of the
+// two.
+bool AddTimes(const std::string& uid, std::string_view row, std::vector<Member>& out) {
+  if (row.size() < 16) return false;
+  const auto add = [&](const char* at) {
+    out.push_back({uid, MsgIdFromBytes(at), MsgIdFromBytes(at + 8)});
+  };
+  add(row.data());
+  const size_t comma = row.find(',', 16);
+  if (comma == std::string_view::npos) return true;
+  const std::string_view before = row.substr(comma + 1);
+  for (size_t at = 0; at + 16 <= before.size(); at += 16) add(before.data() + at);
+  return before.size() % 16 == 0;
+}
+
 Reply Read(const GetChat& get, Items& items) {
   GetChatReply reply;
   if (!items.ok() || items.size() == 0) return reply;
@@ -153,16 +168,11 @@ Reply Read(const GetChat& get, Items& items) {
     return reply;
   }
   for (size_t i = 7; items.ok() && i < items.size(); i += 2) {
-    const std::string_view row = items.Text(i + 1);
-    if (row.size() < 16) {
-      items.Fail();
-      break;
-    }
-    reply.members.push_back(
-        {items.String(i), MsgIdFromBytes(row.data()), MsgIdFromBytes(row.data() + 8)});
+    if (!AddTimes(items.String(i), items.Text(i + 1), reply.members)) items.Fail();
   }
-  std::sort(reply.members.begin(), reply.members.end(),
-            [](const Member& a, const Member& b) { return a.uid < b.uid; });
+  std::sort(reply.members.begin(), reply.members.end(), [](const Member& a, const Member& b) {
+    return std::tie(a.uid, a.joined) < std::tie(b.uid, b.joined);
+  });
   return reply;
 }
 

@@ -124,17 +124,66 @@ TEST_P(TaskTest, WhileATaskIsOpenNothingOvertakesIt) {
 
 TEST_P(TaskTest, WhoComesBackStillGetsWhatIsUnderWay) {
   const auto created = Create(kGroup, people_);
+  const auto gone = Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 1, {}, {"u09"}));
   Send(kGroup, "u01", 1);
-  Do(MakeUpdate(kGroup, "u00", 1, {}, {"u09"}));
-  EXPECT_EQ(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 2, {"u09"})).outcome, Changed::kDone);
-  const auto joined = [&] { return Ask<GetChatReply>(GetChat{kGroup, 0, true}).members[9]; };
-  EXPECT_EQ(joined(), (Member{"u09", created.msg_id, 0}));
+  const auto back = Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 2, {"u09"}));
+  EXPECT_EQ(back.outcome, Changed::kDone);
+  using Times = std::vector<Member>;
+  const auto times = [&] {
+    Times of;
+    for (const Member& m : Ask<GetChatReply>(GetChat{kGroup, 0, true}).members) {
+      if (m.uid == "u09") of.push_back(m);
+    }
+    return of;
+  };
+  const Member before{"u09", created.msg_id, gone.msg_id};
+  EXPECT_EQ(times(), (Times{before, {"u09", back.msg_id, 0}}));
   const uint32_t p = P(kGroup);
   Do(TrimLog{Log::kTasks, {{p, TakeLease(Role::kFanOut, "one", p), 4}}});
-  Do(MakeUpdate(kGroup, "u00", 3, {}, {"u09"}));
+  const auto again = Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 3, {}, {"u09"}));
+  EXPECT_EQ(times(), (Times{before, {"u09", back.msg_id, again.msg_id}}));
   Do(TrimLog{Log::kTasks, {{p, TakeLease(Role::kFanOut, "one", p), 5}}});
-  const auto back = Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 4, {"u09"}));
-  EXPECT_EQ(joined(), (Member{"u09", back.msg_id, 0}));  // nothing was under way
+  const auto last = Ask<ChangeReply>(MakeUpdate(kGroup, "u00", 4, {"u09"}));
+  EXPECT_EQ(times(), (Times{{"u09", last.msg_id, 0}}));  // nothing was under way
+}
+
+TEST_P(TaskTest, HowOftenOneMayComeBackWhileATaskIsOpenIsBounded) {
+  Create(kGroup, people_);
+  uint64_t version = 1;
+  for (size_t i = 0; i < kTimesKept; ++i) {
+    Do(MakeUpdate(kGroup, "u00", version++, {}, {"u09"}));
+    EXPECT_EQ(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", version++, {"u09"})).outcome,
+              Changed::kDone);
+  }
+  Do(MakeUpdate(kGroup, "u00", version++, {}, {"u09"}));
+  EXPECT_EQ(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", version, {"new", "u09"})).outcome,
+            Changed::kFull);
+  EXPECT_EQ(Ask<GetChatReply>(GetChat{kGroup, 0, true}).record.version, version);
+  const uint32_t p = P(kGroup);
+  Do(TrimLog{Log::kTasks, {{p, TakeLease(Role::kFanOut, "one", p), version}}});
+  EXPECT_EQ(Ask<ChangeReply>(MakeUpdate(kGroup, "u00", version, {"u09"})).outcome, Changed::kDone);
+}
+
+TEST_P(TaskTest, TimesBeforeAreForgottenADayLater) {
+  Create(kGroup, people_);
+  Do(MakeUpdate(kGroup, "u00", 1, {}, {"u08", "u09"}));
+  Do(MakeUpdate(kGroup, "u00", 2, {"u08", "u09"}));
+  world().Advance(1000);
+  Do(MakeUpdate(kGroup, "u00", 3, {}, {"u09"}));
+  Do(MakeUpdate(kGroup, "u00", 4, {"u09"}));
+  const auto rows = [&] { return Ask<GetChatReply>(GetChat{kGroup, 0, true}).members.size(); };
+  EXPECT_EQ(rows(), 13u);
+  world().Advance(kLeftKeptMs - 999);
+  Do(MakeUpdate(kGroup, "u00", 5));
+  EXPECT_EQ(rows(), 13u) << "a task is open";
+  const uint32_t p = P(kGroup);
+  Do(TrimLog{Log::kTasks, {{p, TakeLease(Role::kFanOut, "one", p), 6}}});
+  Do(MakeUpdate(kGroup, "u00", 6));
+  EXPECT_EQ(rows(), 11u) << "of u09 the time that ended later";
+  Do(TrimLog{Log::kTasks, {{p, TakeLease(Role::kFanOut, "one", p), 7}}});
+  world().Advance(1000);
+  Do(MakeUpdate(kGroup, "u00", 7));
+  EXPECT_EQ(rows(), 10u);
 }
 
 TEST_P(TaskTest, TasksOfOtherChatsDoNotHoldAChatBack) {
