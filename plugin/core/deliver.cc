@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "common/wire/codec.h"
 #include "plugin/core/inbox_entry.h"
@@ -14,7 +15,7 @@ namespace {
 constexpr uint32_t kReadEntries = 64;
 constexpr uint32_t kReadBytes = 64 * 1024;
 constexpr int64_t kReadAgainMs = 1000;
-constexpr size_t kOwnTold = 1024;
+constexpr size_t kOwnTold = 256;
 constexpr uint32_t kFrameRoom = 24;  // seq and skipped in front of an entry, at most
 
 uint64_t Known(const Inbox& in) { return in.acked + in.flight.size(); }
@@ -28,9 +29,15 @@ UnderWay& Slot(Inbox& in, uint64_t seq) {
   return in.flight[index];
 }
 
-bool IsOwn(Inbox& in, uint64_t seq) {
+OwnTold NameOf(const std::string& chat, MsgId msg_id) {
+  return {std::hash<std::string>()(chat), msg_id};
+}
+
+bool IsOwn(Session& session, uint64_t seq, const EntryInfo& info) {
+  Inbox& in = *session.inbox;
   if (seq <= Known(in) && in.flight[seq - in.acked - 1].own) return true;
-  return std::erase(in.own_told, seq) > 0;
+  if (in.own_told.empty() || info.author != *session.user->uid) return false;
+  return std::erase(in.own_told, NameOf(info.chat, info.msg_id)) > 0;
 }
 
 void WatchSilence(State& s, Session& session) {
@@ -77,17 +84,15 @@ void Send(State& s, Session& session, uint64_t seq, std::string_view entry, cons
 }
 
 // One entry of one user, for one device. True if it was its turn and went out (or was skipped).
-void Offer(State& s, Session& session, uint64_t seq, std::string_view entry, const EntryRef& info,
-           bool told) {
+void Offer(State& s, Session& session, uint64_t seq, std::string_view entry, const EntryRef& info) {
   Inbox& in = *session.inbox;
-  if (told && seq > Known(in) && in.own_told.size() < kOwnTold) in.own_told.push_back(seq);
   if (seq <= in.head) return;
   const bool next = in.live && !in.reading && seq == in.sent + 1 && in.head == in.sent;
   in.head = seq;
   if (!in.live) return;
   if (!next) return CatchUp(s, session);
   if (!HasPlace(in)) return;
-  if (IsOwn(in, seq)) {
+  if (IsOwn(session, seq, *info)) {
     Skip(s, session, seq, info);
   } else if (HasRoom(in)) {
     Send(s, session, seq, entry, info);
@@ -100,9 +105,9 @@ bool SendRead(State& s, Session& session, std::string_view entry) {
   if (!HasPlace(in)) return false;
   const uint64_t seq = in.sent + 1;
   const EntryRef known = seq <= Known(in) ? in.flight[seq - in.acked - 1].info : nullptr;
-  const bool own = IsOwn(in, seq);
-  if (!own && !HasRoom(in)) return false;
   const EntryRef info = known ? known : ReadEntryInfo(entry);
+  const bool own = IsOwn(session, seq, *info);
+  if (!own && !HasRoom(in)) return false;
   if (own) {
     Skip(s, session, seq, info);
   } else {
@@ -120,16 +125,28 @@ void ToTails(State& s, Session& session, uint64_t seq, std::string_view entry) {
   }
 }
 
-// To all devices and tails of one user. `told`: the connection that was told Accepted.
-void Give(State& s, const hub::Delivery& delivery, std::string_view entry, const EntryRef& info,
-          SessionId told) {
+// May the author's own entry come to where the author is connected? A task tells later.
+bool OwnComes(const FreshEntry& entry) {
+  return entry.task ||
+         std::any_of(entry.deliveries.begin(), entry.deliveries.end(),
+                     [&](const hub::Delivery& delivery) { return delivery.uid == entry.author; });
+}
+
+void NoteTold(State& s, const FreshEntry& entry) {
+  Session* session = s.directory.Find(entry.told);
+  if (session == nullptr || !session->inbox) return;
+  auto& told = session->inbox->own_told;
+  if (told.size() >= kOwnTold) told.erase(told.begin(), told.begin() + kOwnTold / 2);
+  told.push_back(NameOf(entry.chat, entry.msg_id));
+}
+
+// To all devices and tails of one user.
+void Give(State& s, const hub::Delivery& delivery, std::string_view entry, const EntryRef& info) {
   User* user = s.directory.FindUser(delivery.uid);
   if (user == nullptr) return;
   for (Session* session : user->sessions) {
     if (session->replaced) continue;
-    if (session->inbox) {
-      Offer(s, *session, delivery.seq, entry, info, told != 0 && session->id == told);
-    }
+    if (session->inbox) Offer(s, *session, delivery.seq, entry, info);
     if (session->tails != 0) ToTails(s, *session, delivery.seq, entry);
   }
 }
@@ -137,6 +154,7 @@ void Give(State& s, const hub::Delivery& delivery, std::string_view entry, const
 }  // namespace
 
 void Fresh(State& s, const FreshEntry& entry) {
+  if (entry.told != 0 && OwnComes(entry)) NoteTold(s, entry);
   if (entry.deliveries.empty()) return;
   std::string shared, own;
   auto info =
@@ -146,14 +164,14 @@ void Fresh(State& s, const FreshEntry& entry) {
     const bool mine = !entry.author.empty() && delivery.uid == entry.author;
     std::string& bytes = mine ? own : shared;
     if (bytes.empty()) bytes = JoinEntry(mine ? entry.own : entry.shared, entry.msg_id);
-    Give(s, delivery, bytes, info, mine ? entry.told : 0);
+    Give(s, delivery, bytes, info);
   }
 }
 
 void OnRelayed(State& s, const hub::RelayedEntry& relayed) {
   const EntryRef info = ReadEntryInfo(relayed.entry);
   for (const hub::Delivery& delivery : relayed.deliveries) {
-    Give(s, delivery, relayed.entry, info, 0);
+    Give(s, delivery, relayed.entry, info);
   }
 }
 

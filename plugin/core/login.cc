@@ -148,7 +148,6 @@ Outcome Take(State& s, const PendingLogin& pending, hub::Reply& reply) {
   in.epoch = known->epoch;
   in.acked = in.sent = known->start;
   in.head = std::max({in.head, known->head, known->start});
-  std::erase_if(in.own_told, [&](uint64_t seq) { return seq <= in.acked; });
   if (session->extra) {
     session->extra->name.clear();
     session->extra->email.clear();

@@ -34,6 +34,13 @@ struct UnderWay {
   bool own = false;    // written on this connection and told Accepted: skipped
 };
 
+// A message written on this connection, by its chat's hash: accepted, its entry still to come.
+struct OwnTold {
+  size_t chat = 0;
+  MsgId msg_id = 0;
+  friend bool operator==(const OwnTold&, const OwnTold&) = default;
+};
+
 // Delivered marks that wait to be handed to the hub, with those to tell once they moved.
 struct MarkWork {
   std::string chat;
@@ -67,7 +74,7 @@ struct Inbox {
   uint64_t ack_wanted = 0;   // acknowledged by the device, but what that covers is being read
   int64_t silent_since = 0;  // last progress, or when something got under way
   std::vector<UnderWay> flight;
-  std::vector<uint64_t> own_told;        // own entries told Accepted that are still to be skipped
+  std::vector<OwnTold> own_told;         // own entries told Accepted that are still to be skipped
   AckWork ack;                           // gathered for the next Ack
   std::shared_ptr<const AckWork> asked;  // of the Ack under way; its PendingAck has it too
   std::vector<std::string> held;         // frames that wait for sync, which comes first

@@ -33,7 +33,7 @@ struct FreshEntry {
   std::string author;  // gets `own`; empty for a chat change: all get `shared`
   bool message = true;
   EntryTemplate shared, own;
-  SessionId told = 0;  // the connection told Accepted: skips its own entry
+  SessionId told = 0;  // the connection told Accepted: skips its own entry, whoever brings it
   std::vector<hub::Delivery> deliveries;
   bool task = false;      // the rest is left to a task
   bool look_all = false;  // entries may be there that no reply told of: compare heads
@@ -244,7 +244,8 @@ struct State {
   DrainState drain;
   size_t logouts = 0;  // without reply, of sessions of this broker
   bool hub_up = false, stopping = false;
-  std::optional<int64_t> hub_down_at;  // mono ms; while it is away after it was there
+  bool hub_partly = false;             // not up, but some of its servers are
+  std::optional<int64_t> hub_down_at;  // mono ms; while all of it is away after it was there
   std::map<std::string, LogGate, std::less<>> gates;
   Engine::Stats stats;
 };

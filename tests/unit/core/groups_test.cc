@@ -151,7 +151,7 @@ TEST_F(Groups, ATaskOfADeadBrokerIsFinishedByTheNext) {
   for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 2U) << uid;
 }
 
-TEST_F(Groups, WhoComesBackWhileAFanOutIsOpenNeverLeft) {
+TEST_F(Groups, WhoComesBackWhileAFanOutIsOpenGetsWhatWasSaidBeforeAndNotBetween) {
   const auto people = People(50);
   const std::string chat = Make(people);
   world.SendChat(alice, 1, chat, "to all");
@@ -160,10 +160,29 @@ TEST_F(Groups, WhoComesBackWhileAFanOutIsOpenNeverLeft) {
   world.HubUp();
   alice = world.Device("alice", "b");
   Update(alice, chat, {}, {people[0]});
+  world.SendChat(alice, 2, chat, "behind your back");
   Update(alice, chat, {people[0]}, {});
   EXPECT_EQ(HeadOf(people[0]), 1U) << "the dead one's lease still holds everything up";
   world.Advance(12'000);
-  for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), 4U) << uid;
+  for (const auto& uid : people) EXPECT_EQ(HeadOf(uid), uid == people[0] ? 4U : 5U) << uid;
+}
+
+TEST_F(Groups, WhatATaskBringsBackIsSkippedWhereItWasToldAccepted) {
+  const auto people = People(20);
+  const std::string chat = Make(people);
+  const SessionId laptop = world.Device("alice", "laptop");
+  world.Take(alice);
+  world.Take(laptop);
+  world.SendChat(alice, 1, chat, "mine");
+  world.RunHub();
+  world.Advance(1000);
+  auto frames = world.Take(alice);
+  ASSERT_EQ(frames.size(), 2U);
+  EXPECT_TRUE(frames[0].has_accepted());
+  EXPECT_EQ(frames[1].body_case(), v1::ServerFrame::BODY_NOT_SET) << "closes the sequence";
+  frames = world.Take(laptop);
+  ASSERT_EQ(frames.size(), 1U);
+  EXPECT_EQ(frames[0].message().text(), "mine");
 }
 
 TEST_F(Groups, TheMembersAreAskedForOnceForAllTasksThatAreThere) {
