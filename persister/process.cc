@@ -108,15 +108,15 @@ bool TellReady(const ProcessOptions& options) {
 int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& store,
           Signals& signals) {
   std::atomic<uint64_t> epoch = 0;  // of the hub as it came up last
-  auto hub = hub::OpenHub(options.redis, found.info.partitions,
-                          [&epoch](const hub::RedisHub::Status& status) {
-                            if (status.up) {
-                              epoch = status.info.epoch;
-                              log::Info("hub: connected epoch={}", status.info.epoch);
-                            } else {
-                              log::Warning("hub: away: {}", status.reason);
-                            }
-                          });
+  auto hub = hub::OpenHub(
+      options.redis, found.info.partitions, [&epoch](const hub::RedisHub::Status& status) {
+        if (status.up) {
+          epoch = status.info.epoch;
+          log::Info("hub: connected epoch={}", status.info.epoch);
+        } else {
+          log::Warning("hub: away{}: {}", status.partly ? " in part" : "", status.reason);
+        }
+      });
 
   JournalConsumer::Options journal;
   journal.seed = RandomSeed();

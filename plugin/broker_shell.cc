@@ -266,7 +266,7 @@ void BrokerShell::OnTick() {
 void BrokerShell::DrainHub() {
   wake_client_.Woken();
   hub_.Drain(drained_);
-  if (drained_.down) Feed(core::HubDown{*drained_.down});
+  if (drained_.down) Feed(std::move(*drained_.down));
   if (drained_.up) {
     for (const std::string& warning : drained_.warnings) Log(core::LogLevel::kWarning, warning);
     Feed(core::HubUp{});

@@ -42,11 +42,11 @@ void HubShell::LinkUp(std::vector<std::string> warnings) {
   wake_();
 }
 
-void HubShell::LinkDown(std::string reason) {
+void HubShell::LinkDown(std::string reason, bool partly) {
   {
     std::lock_guard lock(link_mutex_);
     link_up_ = false;
-    link_down_ = std::move(reason);
+    link_down_ = core::HubDown{std::move(reason), partly};
   }
   wake_();
 }

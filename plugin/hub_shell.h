@@ -40,7 +40,7 @@ class HubShell {
 
   // Told by the hub, on its thread. Only the latest state and whether it broke meanwhile are kept.
   void LinkUp(std::vector<std::string> warnings);
-  void LinkDown(std::string reason);
+  void LinkDown(std::string reason, bool partly = false);
   // The subscription to the relay is confirmed; then what comes over it.
   void RelayUp();
   void Relayed(hub::Relayed what);
@@ -49,7 +49,7 @@ class HubShell {
   // oldest of what was relayed. If more of that waits, the owner is woken again: its other work
   // comes in between.
   struct Drained {
-    std::optional<std::string> down;    // it broke (and may be up again)
+    std::optional<core::HubDown> down;  // it broke (and may be up again)
     bool up = false;                    // it came up
     std::vector<std::string> warnings;  // of the server, with `up`
     bool relay_up = false;              // subscribed, or something was lost
@@ -83,7 +83,7 @@ class HubShell {
   size_t under_way_ = 0;
 
   std::mutex link_mutex_;
-  std::optional<std::string> link_down_;
+  std::optional<core::HubDown> link_down_;
   bool link_up_ = false;
   bool relay_up_ = false;
   std::vector<std::string> link_warnings_;

@@ -121,7 +121,7 @@ Status Join(const Options& options, const core::Config& config, HubShell& link) 
         if (status.up) {
           link.LinkUp(status.warnings);
         } else {
-          link.LinkDown(status.reason);
+          link.LinkDown(status.reason, status.partly);
         }
         arrival->Calls(status.up);
       },
@@ -155,8 +155,6 @@ Result<std::unique_ptr<BrokerShell>> Start(const OptionLines& lines) {
   core::Config config = options.core;
   config.partitions = hub->info.partitions;
   config.incarnation = MakeIncarnation();
-  // One shard of a Cluster away is not the hub away: those of the others come in as ever.
-  if (!options.redis.cluster.empty()) config.hub_away_ms = INT64_MAX;
   auto shell = std::make_unique<BrokerShell>(options, config, std::move(key_file), keys.value());
   if (const Status status = Join(options, config, shell->hub()); !status.ok()) return status;
   Log(core::LogLevel::kNotice,

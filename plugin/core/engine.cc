@@ -210,6 +210,7 @@ void On(State& s, const Disconnected& event) {
 
 void On(State& s, const HubUp&) {
   s.hub_up = true;
+  s.hub_partly = false;
   s.hub_down_at.reset();
   membership::OnHubUp(s);
   clearing::OnHubUp(s);
@@ -222,7 +223,14 @@ void On(State& s, const HubUp&) {
 }
 
 void On(State& s, const HubDown& event) {
-  if (std::exchange(s.hub_up, false)) s.hub_down_at = s.now.mono_ms;
+  const bool was_there = std::exchange(s.hub_up, false) || s.hub_partly;
+  s.hub_partly = event.partly;
+  if (event.partly) {
+    s.hub_down_at.reset();
+  } else if (was_there) {
+    s.hub_down_at = s.now.mono_ms;
+  }
+  if (event.partly) return;
   Log(s, LogLevel::kWarning, fmt::format("hub: connection lost: {}", event.reason));
 }
 

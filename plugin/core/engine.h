@@ -34,7 +34,7 @@ struct Config {
   int64_t lease_ttl_ms = 5000;
   int64_t beat_ms = 2000;           // how often the broker says that it lives
   int64_t broker_ttl_ms = 8000;     // who has not for so long is dead
-  int64_t hub_away_ms = 5000;       // after so long without the hub nobody new is let in
+  int64_t hub_away_ms = 5000;       // after so long without any of the hub nobody new is let in
   int64_t route_check_ms = 30'000;  // how often each session's route and head are compared
   uint32_t logins_at_once = 64;     // under way at the hub; the rest wait in order
   uint32_t logins_per_s = 2000;

@@ -61,6 +61,7 @@ struct HubReplied {
 struct HubUp {};
 struct HubDown {
   std::string reason;
+  bool partly = false;  // some of its servers are there, and what they have; may be told anew
 };
 // Another broker's call told this one something, through the hub.
 struct Relayed {

@@ -24,7 +24,8 @@ local function setup_master(hub, known, verdict, history, address)
   local h = call('HMGET', hub, 'epoch', 'rid', 'at')
   local raise = h[1] and verdict == 'broken' and tonumber(h[1]) <= known
   if h[2] ~= history then
-    raise = raise or (h[1] and verdict == 'unknown' and h[2] and h[3] ~= address)
+    local unknown = verdict ~= 'sound' and verdict ~= 'broken' and verdict ~= 'moved:' .. (h[2] or '')
+    raise = raise or (h[1] and unknown and h[2] and h[3] ~= address)
     call('HSET', hub, 'rid', history, 'at', address, 'ids', string.format('%.0f', now_ms()))
   end
   if raise then call('HSET', hub, 'epoch', next_epoch(hub, known)) end
@@ -35,8 +36,9 @@ end
 -- KEYS 1 hub:{p} of the first
 -- ARGV 1 layout 2 partitions 3 the epoch that the caller knew before (0: none): a new one is above it,
 --      whatever the clock says 4 "sound" (the server has all that the caller ever told), "broken" (it may not),
---      "unknown" (the caller remembers nothing), or "" where no replicas are waited for 5 its replication id
---      6 its address, then each partition's "p}"
+--      "unknown" (the caller remembers nothing), "moved:<id>" (likewise, but it knows the partition from another
+--      server, which is still there, under that history: it is sound if the record came from there, by MIGRATE),
+--      or "" where no replicas are waited for 5 its replication id 6 its address, then each partition's "p}"
 -- Reply {layout, partitions, time (ms) below which no id is given, epoch, epoch, ...} as they stand now; for a closed
 -- one an epoch that is above 0 and has no meaning
 local function setup(keys, argv, filling)

@@ -97,32 +97,47 @@ void Cluster::Apply(SlotMap map) {
   ask_backoff_.Reset();
   map_ = std::move(map);
   std::vector<Member*> here;
-  for (const Shard& shard : map_->shards()) here.push_back(&MemberOf(shard, *map_));
+  for (const Shard& shard : map_->shards()) here.push_back(&MemberOf(shard, *map_, here));
   for (size_t i = 0; i < here.size(); ++i) here[i]->shard = map_->shards()[i];
   Assign();
 }
 
-// The member that this master is, or is the successor of: a replica of its, while its own master
-// has none of the slots any more.
-Cluster::Member& Cluster::MemberOf(const Shard& shard, const SlotMap& map) {
+// The member that this master is, or is the successor of.
+Cluster::Member& Cluster::MemberOf(const Shard& shard, const SlotMap& map,
+                                   const std::vector<Member*>& taken) {
   for (const auto& member : members_) {
     if (member->shard.master.id == shard.master.id) return *member;
   }
-  const auto is_master = [&map](const std::string& id) {
-    return std::any_of(map.shards().begin(), map.shards().end(),
-                       [&id](const Shard& other) { return other.master.id == id; });
+  if (Member* replaced = Replaced(shard, map, taken)) return *replaced;
+  auto made = std::make_unique<Member>(*this, seed_ += 2);
+  made->shard = shard;
+  std::lock_guard lock(members_mutex_);
+  return *members_.emplace_back(std::move(made));
+}
+
+// Of those whose master has none of the slots any more: whose replica this was, or, since a map
+// does not name every replica (one that still copies is left out), whose partition it has. Whoever
+// is wrongly taken for a successor can prove nothing, and is as good as not known.
+Cluster::Member* Cluster::Replaced(const Shard& shard, const SlotMap& map,
+                                   const std::vector<Member*>& taken) {
+  const auto gone = [&](const Member& member) {
+    return !map.IsMaster(member.shard.master.id) &&
+           std::find(taken.begin(), taken.end(), &member) == taken.end();
   };
   for (const auto& member : members_) {
     const auto& replicas = member->shard.replicas;
     const bool of_it =
         std::any_of(replicas.begin(), replicas.end(),
                     [&shard](const ClusterNode& node) { return node.id == shard.master.id; });
-    if (of_it && !is_master(member->shard.master.id)) return *member;
+    if (of_it && gone(*member)) return member.get();
   }
-  auto made = std::make_unique<Member>(*this, seed_ += 2);
-  made->shard = shard;
-  std::lock_guard lock(members_mutex_);
-  return *members_.emplace_back(std::move(made));
+  for (uint32_t p = 0; p < partitions_.size(); ++p) {
+    const auto now = map.ShardOf(SlotOfPartition(p));
+    if (!now || map.shards()[*now].master.id != shard.master.id) continue;
+    Member* before = partitions_[p].at;
+    if (before != nullptr && gone(*before)) return before;
+  }
+  return nullptr;
 }
 
 // Who has what from now on. Calls that wait elsewhere come with their partition; while one of it is
@@ -142,6 +157,7 @@ void Cluster::Assign() {
     if (at != nullptr) at->partitions.push_back(p);
     Member* before = std::exchange(partition.at, at);
     if (before == nullptr || before == at) continue;
+    if (at != nullptr) at->server.Comes(p, KnownUnder(*before, p));
     for (Pending& call : before->server.Withdraw(p)) Park(std::move(call));
     if (before->server.HasWritten(p)) partition.turned_away = true;
   }
@@ -149,6 +165,13 @@ void Cluster::Assign() {
     member->server.Place(member->shard.master.address, member->partitions, now_);
   }
   TellIfServed();
+}
+
+// The history under which the partition was known where it was: it was moved from there if that
+// server is still one of the masters, for who takes over takes all. Empty: nothing is known.
+std::string Cluster::KnownUnder(const Member& before, uint32_t partition) const {
+  return map_->IsMaster(before.shard.master.id) ? before.server.HistoryOf(partition)
+                                                : std::string();
 }
 
 bool Cluster::Calm() const {
@@ -288,6 +311,9 @@ void Cluster::Work(int64_t now, bool write) {
   Expire();
   if (write) Release();
   for (const auto& member : members_) member->server.Work(now, write);
+  if (up_told_) return;
+  owner_.OnPartly(std::any_of(members_.begin(), members_.end(),
+                              [](const auto& member) { return member->server.up(); }));
 }
 
 int64_t Cluster::DueMs(int64_t now) const {

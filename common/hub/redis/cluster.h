@@ -61,8 +61,10 @@ class Cluster final : public Servers {
   void NotAsked(const std::string& why);
   void Doubt(const std::optional<RedisAddress>& ask = {});
   void Apply(SlotMap map);
-  Member& MemberOf(const Shard& shard, const SlotMap& map);
+  Member& MemberOf(const Shard& shard, const SlotMap& map, const std::vector<Member*>& taken);
+  Member* Replaced(const Shard& shard, const SlotMap& map, const std::vector<Member*>& taken);
   void Assign();
+  std::string KnownUnder(const Member& before, uint32_t partition) const;
   void GreetWithAll();
   bool Calm() const;
 

@@ -108,11 +108,12 @@ Result<SetupReply> ReadSetup(const redisReply& reply, const std::vector<uint32_t
 }
 
 Greeting::Greeting(const RedisOptions& options, LastLink last, std::string address,
-                   const std::vector<uint32_t>& served)
+                   const std::vector<uint32_t>& served, std::map<uint32_t, std::string> moved)
     : options_(options),
       library_(options.library.empty() ? LibraryText() : options.library),
       last_(std::move(last)),
       address_(std::move(address)),
+      moved_(std::move(moved)),
       all_(served.empty()) {
   if (all_) to_set_up_.push_back({0});  // says how many there are
   for (const uint32_t partition : served) to_set_up_.push_back({partition});
@@ -166,16 +167,18 @@ std::string Greeting::Next() const {
     case Step::kLoad:
       c.Arg("FUNCTION").Arg("LOAD").Arg("REPLACE").Arg(library_);
       break;
-    case Step::kSetup:
+    case Step::kSetup: {
+      const std::string verdict = VerdictFor(to_set_up_.front().front());
       WriteSetup(c,
                  {.partitions = epochs_.empty() ? options_.partitions : result_.info.partitions,
                   .known_epoch = last_.epoch,
-                  .verdict = verdict(),
+                  .verdict = verdict,
                   .history = history_.id,
                   .address = address_,
                   .rebuilding = options_.rebuilding},
                  to_set_up_.front());
       break;
+    }
     case Step::kReplicated:
       c.Arg("WAIT").Arg(uint64_t{in_step_}).Arg(options_.wait_ms);
       break;
@@ -187,8 +190,15 @@ std::string Greeting::Next() const {
   return out;
 }
 
-std::string_view Greeting::verdict() const {
-  return replicated() ? Name(Judge(last_.master, history_, address_, file_complete_)) : "";
+std::string Greeting::VerdictFor(uint32_t partition) const {
+  if (!replicated()) return {};
+  const Verdict verdict = Judge(last_.master, history_, address_, file_complete_);
+  const auto moved = moved_.find(partition);
+  // Not if this server went on from that very history: then it was not moved here.
+  if (verdict == Verdict::kUnknown && moved != moved_.end() && moved->second != history_.before) {
+    return "moved:" + moved->second;
+  }
+  return std::string(Name(verdict));
 }
 
 Status Greeting::Take(const redisReply& reply) {

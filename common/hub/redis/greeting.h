@@ -11,6 +11,7 @@
 #include <hiredis/hiredis.h>
 
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,9 +56,10 @@ class Greeting final : public Opening {
  public:
   // `address`: where this server was found. `served`: the partitions to be had there; empty: all,
   // as many as the hub says. In a Cluster those that turn out not to be there are left out, if
-  // others are. `options` must outlive this.
+  // others are. `moved`: those of them that are known from another server, which is still there,
+  // with the history they stood under. `options` must outlive this.
   Greeting(const RedisOptions& options, LastLink last, std::string address,
-           const std::vector<uint32_t>& served = {});
+           const std::vector<uint32_t>& served = {}, std::map<uint32_t, std::string> moved = {});
 
   bool done() const override { return step_ == Step::kDone; }
   std::string Next() const override;
@@ -71,8 +73,9 @@ class Greeting final : public Opening {
   uint32_t in_step() const { return in_step_; }
   // No message id from here on has an earlier time (ms): see nj_setup. REQUIRES: done().
   int64_t ids_from_ms() const { return ids_from_ms_; }
-  // What nj_setup was told of this server: empty where no replicas are waited for. REQUIRES: done().
-  std::string_view verdict() const;
+  // What nj_setup is told of this server for a partition that was here when it was greeted: empty
+  // where no replicas are waited for.
+  std::string VerdictFor(uint32_t partition) const;
   // Of this connection. REQUIRES: done().
   const LastLink& link() const { return link_; }
 
@@ -108,6 +111,7 @@ class Greeting final : public Opening {
   const std::string library_;
   const LastLink last_;
   const std::string address_;
+  const std::map<uint32_t, std::string> moved_;
   LastLink link_;
   ServerHistory history_;
   uint64_t connected_ = 0;  // replicas

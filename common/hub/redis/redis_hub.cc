@@ -60,7 +60,8 @@ struct RedisHub::State final : ServerOwner {
   std::vector<pollfd> sockets;
   int64_t now = 0;
   int64_t stop_deadline = kNever;
-  bool told_down = false;
+  bool told_down = false, told_partly = false;
+  std::string why_down;
 
   // From any thread.
   void Wake() {
@@ -71,6 +72,7 @@ struct RedisHub::State final : ServerOwner {
   std::unique_ptr<Servers> MakeServers(RelayHooks relay);
   void OnUp(const ProbeResult& greeted) override;
   void OnBreak(const std::string& why) override;
+  void OnPartly(bool partly) override;
 
   void Run();
   int PollTimeout() const;
@@ -87,12 +89,23 @@ std::unique_ptr<Servers> RedisHub::State::MakeServers(RelayHooks relay) {
 void RedisHub::State::OnUp(const ProbeResult& greeted) {
   told_down = false;
   if (!on_status) return;
-  on_status({.up = true, .info = greeted.info, .reason = {}, .warnings = greeted.warnings});
+  on_status({.up = true,
+             .info = greeted.info,
+             .reason = {},
+             .partly = false,
+             .warnings = greeted.warnings});
 }
 
 void RedisHub::State::OnBreak(const std::string& why) {
   if (std::exchange(told_down, true) || !on_status) return;
-  on_status({.up = false, .info = {}, .reason = why, .warnings = {}});
+  told_partly = false;
+  why_down = why;
+  on_status({.up = false, .info = {}, .reason = why, .partly = false, .warnings = {}});
+}
+
+void RedisHub::State::OnPartly(bool partly) {
+  if (!told_down || !on_status || std::exchange(told_partly, partly) == partly) return;
+  on_status({.up = false, .info = {}, .reason = why_down, .partly = partly, .warnings = {}});
 }
 
 void RedisHub::State::TakeIncoming() {

@@ -166,7 +166,7 @@ void Server::OpenIfDue() {
 Status Server::OpenMaster() {
   sentinel_.reset();
   greeted_with_ = placed_here_;
-  greeting_.emplace(options_, last_, Text(master_), placed_here_);
+  greeting_.emplace(options_, last_, Text(master_), placed_here_, came_from_);
   return link_.Open(now_, master_, options_.connect_timeout_ms, *greeting_);
 }
 
@@ -299,6 +299,11 @@ void Server::Place(const RedisAddress& at, std::vector<uint32_t> partitions, int
   const bool moved = placed_ != at;
   placed_ = at;
   placed_here_ = std::move(partitions);
+  const auto left_here = [this](uint32_t p) {
+    return !std::binary_search(placed_here_.begin(), placed_here_.end(), p);
+  };
+  std::erase_if(greeted_with_, left_here);
+  std::erase_if(came_from_, [&](const auto& from) { return left_here(from.first); });
   if (moved || placed_here_.empty()) {
     if (link_.state() != Link::State::kClosed) {
       Break(placed_here_.empty() ? "it serves nothing any more" : "it is at " + Text(at) + " now");
@@ -309,13 +314,23 @@ void Server::Place(const RedisAddress& at, std::vector<uint32_t> partitions, int
   if (!encoder_) return;
   bool left = false;
   for (uint32_t p = 0; p < encoder_->partitions(); ++p) {
-    if (!encoder_->Serves(p) || std::binary_search(placed_here_.begin(), placed_here_.end(), p)) {
-      continue;
-    }
+    if (!encoder_->Serves(p) || !left_here(p)) continue;
     encoder_->SetEpoch(p, 0);
     left = true;
   }
   if (left) FollowRelay();
+}
+
+void Server::Comes(uint32_t partition, std::string history) {
+  if (history.empty()) {
+    came_from_.erase(partition);
+  } else {
+    came_from_[partition] = std::move(history);
+  }
+}
+
+std::string Server::HistoryOf(uint32_t partition) const {
+  return replicas_ && Serves(partition) ? last_.master.history : std::string();
 }
 
 void Server::Reopen(int64_t now) {
@@ -344,7 +359,8 @@ bool Server::HasWritten(uint32_t partition) const {
 }
 
 // What has come since the greeting was moved here as it was, and stands under what the others here
-// do. What was here then, but on its way, is judged as the others were.
+// do; also what was here then and has been away since. What was here then, but on its way, is
+// judged as the others were.
 void Server::AskForPartitions() {
   if (!in_cluster() || now_ < next_setup_) return;
   CommandWriter c(true);
@@ -352,13 +368,12 @@ void Server::AskForPartitions() {
     if (encoder_->Serves(p) || p >= encoder_->partitions()) continue;
     next_setup_ = now_ + kSetupAgainMs;
     const std::string address = Text(master_);
+    const bool was_here = std::binary_search(greeted_with_.begin(), greeted_with_.end(), p);
+    const std::string verdict = !replicas_ ? "" : was_here ? greeting_->VerdictFor(p) : "sound";
     WriteSetup(c,
                {.partitions = encoder_->partitions(),
                 .known_epoch = last_.epoch,
-                .verdict = !replicas_ ? ""
-                           : std::binary_search(greeted_with_.begin(), greeted_with_.end(), p)
-                               ? greeting_->verdict()
-                               : "sound",
+                .verdict = verdict,
                 .history = last_.master.history,
                 .address = address,
                 .rebuilding = options_.rebuilding},

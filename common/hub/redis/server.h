@@ -10,6 +10,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,12 +49,19 @@ class Server final : public Servers {
   // In a Cluster: where it is now, and the partitions that it has (in ascending order). Not
   // connected to before both are known, and while it has none.
   void Place(const RedisAddress& at, std::vector<uint32_t> partitions, int64_t now);
+  // A partition that is about to be placed here was known at another server, which is still there,
+  // under this history; empty: nothing is known of it.
+  void Comes(uint32_t partition, std::string history);
+  // The history of the server if it serves the partition and replicas are waited for; else empty.
+  std::string HistoryOf(uint32_t partition) const;
   // Connects anew, to be greeted with all that is placed here by then.
   void Reopen(int64_t now);
   // Takes the calls of a partition that wait to be written, in their order.
   std::deque<Pending> Withdraw(uint32_t partition);
   // Is a call of the partition under way?
   bool HasWritten(uint32_t partition) const;
+  // Is the link up?
+  bool up() const { return encoder_.has_value(); }
   // Is the link up, and the partition set up there?
   bool Serves(uint32_t partition) const { return encoder_ && encoder_->Serves(partition); }
 
@@ -88,11 +96,12 @@ class Server final : public Servers {
   size_t next_sentinel_ = 0;
   std::optional<AskSentinel> sentinel_;  // while the link is to one, which is asked
   RedisAddress master_;
-  std::optional<RedisAddress> placed_;  // in a Cluster
-  std::vector<uint32_t> placed_here_;   // partitions
-  std::vector<uint32_t> greeted_with_;  // of them, when the link was opened
-  int64_t next_setup_ = 0;              // of those that have come since
-  std::optional<Greeting> greeting_;    // of the link, from its opening on
+  std::optional<RedisAddress> placed_;         // in a Cluster
+  std::vector<uint32_t> placed_here_;          // partitions
+  std::vector<uint32_t> greeted_with_;         // of them, since the link was opened
+  std::map<uint32_t, std::string> came_from_;  // of them, see Comes()
+  int64_t next_setup_ = 0;                     // of those that have come since
+  std::optional<Greeting> greeting_;           // of the link, from its opening on
   LastLink last_;
   std::optional<Encoder> encoder_;  // while the link is up
   Backoff backoff_;

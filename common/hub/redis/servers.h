@@ -51,6 +51,8 @@ class ServerOwner {
   virtual void OnUp(const ProbeResult& greeted) = 0;
   // Of every break, also of an attempt to connect.
   virtual void OnBreak(const std::string& why) = 0;
+  // By a Cluster only, while it is not up as a whole: is any of its servers? Again and again.
+  virtual void OnPartly(bool) {}
 
   // In a Cluster only. The server has refused a call because of its place (`redirect`), or has not
   // got its partition: to be added again, there or elsewhere. It may be added in this very moment

@@ -104,6 +104,11 @@ std::optional<size_t> SlotMap::ShardOf(uint32_t slot) const {
   return of_slot_[slot];
 }
 
+bool SlotMap::IsMaster(const std::string& id) const {
+  return std::any_of(shards_.begin(), shards_.end(),
+                     [&id](const Shard& shard) { return shard.master.id == id; });
+}
+
 std::optional<Redirect> ReadRedirect(const redisReply& reply, const RedisAddress& asked) {
   if (!IsError(reply)) return {};
   const std::string_view text = Text(reply);

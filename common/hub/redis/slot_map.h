@@ -50,6 +50,8 @@ class SlotMap {
   const std::vector<Shard>& shards() const { return shards_; }
   // Index of the shard that has the slot; nothing: no one has. REQUIRES: slot < kSlots.
   std::optional<size_t> ShardOf(uint32_t slot) const;
+  // Has the node with this id any of the slots?
+  bool IsMaster(const std::string& id) const;
 
  private:
   size_t Add(Shard shard);

@@ -421,6 +421,20 @@ TEST_F(Brokers, CutOffFromTheHubForLongItLetsNobodyNewIn) {
   EXPECT_NE(b1.Connect("dave", "d"), 0U);
 }
 
+TEST_F(Brokers, AHubThatIsPartlyThereTakesNewOnesIn) {
+  b1.Handle(HubDown{"one of its servers"});
+  b1.Handle(HubDown{"one of its servers", true});
+  b1.Advance(10'000);
+  EXPECT_NE(b1.Connect("bob", "b"), 0U);
+  b1.Handle(HubDown{"the others too", false});
+  b1.Advance(4900);
+  EXPECT_NE(b1.Connect("carol", "c"), 0U);
+  b1.Advance(200);
+  EXPECT_EQ(b1.Connect("dave", "d"), 0U);
+  b1.Handle(HubDown{"one is back", true});
+  EXPECT_NE(b1.Connect("dave", "d"), 0U);
+}
+
 TEST_F(Brokers, AHubThatLostEverythingTakesAllInAgain) {
   const SessionId alice = b1.Device("alice", "a"), bob = b2.Device("bob", "b");
   b1.Advance(10'000);

@@ -145,7 +145,31 @@ class TestCluster {
     }
   }
 
-  std::deque<Node> nodes;  // masters, then their replicas in the same order
+  void Move(const Node& from, const Node& to, uint32_t slot) const {
+    Begin(from, to, slot);
+    for (const std::string& key : Keys(from, slot)) MoveKey(from, to, key);
+    End(from, to, slot);
+  }
+  // A master with a replica, and no slots.
+  const Node& AddMaster() {
+    for (int i = 0; i < 2; ++i) nodes.emplace_back();
+    const Node &replica = nodes.back(), &master = nodes[nodes.size() - 2];
+    const std::string all = "cluster_known_nodes:" + std::to_string(nodes.size());
+    for (const Node* node : {&master, &replica}) {
+      nodes[0].Say(
+          {"CLUSTER", "MEET", "127.0.0.1", std::to_string(node->port), std::to_string(node->bus)});
+    }
+    ok = Poll([&] {
+      return std::all_of(nodes.begin(), nodes.end(),
+                         [&](const Node& node) { return node.Sees(all); });
+    });
+    ok = ok && Poll([&] { return replica.Say({"CLUSTER", "REPLICATE", master.id}) == "OK"; });
+    ok = ok && Poll([&] { return master.Sees("cluster_state:ok"); });
+    ok = ok && Poll([&] { return master.Say({"WAIT", "1", "1000"}) == "1"; });
+    return master;
+  }
+
+  std::deque<Node> nodes;  // masters, then their replicas in the same order; added ones in pairs
   bool ok = false;
 };
 
@@ -209,15 +233,21 @@ void ExpectInOrder(const std::vector<Reply>& replies) {
 struct Told {
   std::mutex mutex;
   std::vector<bool> states;
+  bool partly = false;  // down, but not all of it
   RedisHub::StatusCallback Callback() {
     return [this](const RedisHub::Status& status) {
       std::lock_guard lock(mutex);
-      states.push_back(status.up);
+      partly = !status.up && status.partly;
+      if (states.empty() || states.back() != status.up) states.push_back(status.up);
     };
   }
   std::vector<bool> All() {
     std::lock_guard lock(mutex);
     return states;
+  }
+  bool Partly() {
+    std::lock_guard lock(mutex);
+    return partly;
   }
 };
 
@@ -332,7 +362,10 @@ TEST(Cluster, AMasterThatIsAwayHoldsUpItsOwnPartitionsOnly) {
     ASSERT_NE(std::get_if<LoginReply>(&reply), nullptr);
   }
   EXPECT_EQ(late.count(), 0u);
-  ASSERT_TRUE(cluster.nodes[1].redis.Start());
+  EXPECT_TRUE(told.Partly());
+  for (Node& node : cluster.nodes) node.redis.Kill();
+  EXPECT_TRUE(Poll([&] { return !told.Partly(); }));
+  for (Node& node : cluster.nodes) ASSERT_TRUE(node.redis.Start());
   ExpectInOrder(late.All());
   ASSERT_TRUE(Poll([&] { return told.All() == (std::vector<bool>{true, false, true}); }));
 }
@@ -346,6 +379,46 @@ TEST(Cluster, ReplicasAreToBeWaitedFor) {
   EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
   EXPECT_NE(refused.message().find("durability replica"), std::string::npos) << refused.message();
   EXPECT_TRUE(Probe(cluster.Options()).ok());
+}
+
+uint64_t EpochOf(Hub& hub, const std::string& uid, uint64_t session) {
+  const Reply reply = CallAndWait(hub, MakeLogin(uid, session));
+  const auto* in = std::get_if<LoginReply>(&reply);
+  const auto* failure = std::get_if<Failure>(&reply);
+  EXPECT_NE(in, nullptr) << (failure != nullptr ? failure->message : "");
+  return in != nullptr ? in->epoch : 0;
+}
+
+TEST(Cluster, WhatMovesThereAndBackKeepsItsEpoch) {
+  const TestCluster cluster(true);
+  ASSERT_TRUE(cluster.ok);
+  RedisHub hub(cluster.Options());
+  const std::string uid = UserOf(5);
+  const Node& from = cluster.MasterOf(5);
+  const Node& to = cluster.Another(from);
+  const uint64_t before = EpochOf(hub, uid, 1);
+  cluster.Move(from, to, SlotOfPartition(5));
+  EXPECT_EQ(EpochOf(hub, uid, 2), before);
+  cluster.Move(to, from, SlotOfPartition(5));
+  EXPECT_EQ(EpochOf(hub, uid, 3), before);
+}
+
+TEST(Cluster, WhatMovesToAServerThatHadNothingKeepsItsEpoch) {
+  TestCluster cluster(true);
+  ASSERT_TRUE(cluster.ok);
+  RedisHub first(cluster.Options()), second(cluster.Options());
+  const std::string uid = UserOf(5), other = UserOf(6);
+  const uint64_t before = EpochOf(first, uid, 1), of_other = EpochOf(second, other, 1);
+  const Node& fresh = cluster.AddMaster();
+  ASSERT_TRUE(cluster.ok);
+  cluster.Move(cluster.MasterOf(5), fresh, SlotOfPartition(5));
+  EXPECT_EQ(EpochOf(first, uid, 2), before);
+  EXPECT_EQ(EpochOf(second, uid, 3), before);
+  cluster.Move(cluster.MasterOf(6), fresh, SlotOfPartition(6));
+  EXPECT_EQ(EpochOf(second, other, 2), of_other);
+  RedisHub late(cluster.Options());  // remembers nothing, and finds the record in order
+  EXPECT_EQ(EpochOf(late, uid, 4), before);
+  EXPECT_EQ(EpochOf(late, other, 3), of_other);
 }
 
 TEST(Cluster, AReplicaThatTakesOverIsTheSameServer) {

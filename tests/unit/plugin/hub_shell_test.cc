@@ -136,13 +136,16 @@ TEST_F(HubShellTest, ChangesOfTheConnectionAreToldOnceAndInTheirOrder) {
   shell.LinkDown("second");
   shell.LinkUp({});
   shell.Drain(drained);  // broke, and is up: however often
-  EXPECT_EQ(drained.down, "second");
+  ASSERT_TRUE(drained.down);
+  EXPECT_EQ(drained.down->reason, "second");
   EXPECT_TRUE(drained.up);
 
   shell.LinkUp({});
-  shell.LinkDown("third");
+  shell.LinkDown("third", true);
   shell.Drain(drained);
-  EXPECT_EQ(drained.down, "third");
+  ASSERT_TRUE(drained.down);
+  EXPECT_EQ(drained.down->reason, "third");
+  EXPECT_TRUE(drained.down->partly);
   EXPECT_FALSE(drained.up);
 }
 
