@@ -117,7 +117,7 @@ def try_online(device):
 def test_the_same_id_twice(own_stack, user, tmp_path):
     stack = own_stack(options=SHORT)
     device = Device(stack, user()).online()
-    second = Broker(tmp_path, stack.inner.data["redis"]["port"], {"broker_id": "b1", "broker_ttl_ms": "3000", "beat_ms": "500"})
+    second = Broker(tmp_path, None, {**stack.hub_options(), "broker_id": "b1", "broker_ttl_ms": "3000", "beat_ms": "500"})
     try:
         assert second.ended() != 0
         assert re.search(r"cannot start: another broker with the id b1 is alive", second.log()), second.log()

@@ -18,16 +18,17 @@ SECONDS = 15
 
 
 class Load:
-    """People chat on the stack for SECONDS, in the background."""
+    """People chat on the stack for so long, in the background."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, seconds=SECONDS):
+        self.seconds = seconds
         self.process = subprocess.Popen(
             [SIM, "load", "--stack", stack.inner.path("stack.json"), "--users", "40", "--groups", "4",
-             "--group-share", "0.3", "--rate", "100", "--seconds", str(SECONDS), "--drain", "40", "--seed", "7"],
+             "--group-share", "0.3", "--rate", "100", "--seconds", str(seconds), "--drain", "40", "--seed", "7"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
 
     def result(self):
-        out, _ = self.process.communicate(timeout=SECONDS + 120)
+        out, _ = self.process.communicate(timeout=self.seconds + 120)
         return self.process.returncode, out
 
 

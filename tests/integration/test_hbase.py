@@ -8,7 +8,7 @@ from harness.waiting import poll
 
 def left_in_journal(stack):
     """Records that the persister has yet to store."""
-    return sum(int(stack.redis("LLEN", f"journal:{{{p}}}").lstrip(b":")) for p in range(64))
+    return sum(int(stack.redis("LLEN", f"journal:{{{p}}}", partition=p).lstrip(b":")) for p in range(64))
 
 
 def failures(stack):

@@ -123,11 +123,13 @@ def test_while_redis_is_away_sends_wait_and_then_go_through(own_stack, user):
 def test_redis_away_for_long_means_unavailable_not_silence(own_stack, user):
     stack = own_stack(options={**FAST, "hub_timeout_ms": 1000})
     a = Device(stack, user("a")).online()
-    stack.kill("redis")
+    for name in stack.hub_servers():
+        stack.kill(name)
     rejected = a.rejected(a.send(user("b"), "x"), "UNAVAILABLE")
     assert rejected.error.retry_after_ms > 0
-    stack.start("redis")
-    stack.wait_healthy("redis")
+    for name in stack.hub_servers():
+        stack.start(name)
+        stack.wait_healthy(name)
     stack.wait_healthy("b1")
     a.stack = stack
     assert a.again().online().say(user("b"), "x").msg_id

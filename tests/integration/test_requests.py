@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness.proto import pb
+from harness.waiting import poll
 
 
 def test_whoami(device, user):
@@ -112,6 +113,8 @@ def test_list_chats_newest_first_and_in_pages(device, user):
     newest[group] = a.ask_ok(open_chat={"chat_id": group}).chat.last_msg_id
     last = a.say(peers[0], "again")
     newest[last.chat_id] = last.msg_id
+    # A chat's place in the list is the user's, told by what comes into the inbox.
+    poll(lambda: {c.chat.chat_id: c.chat.last_msg_id for c in a.ask_ok(list_chats={}).chats} == newest, "the list")
     whole = a.ask_ok(list_chats={})
     order = [c.chat.chat_id for c in whole.chats]
     assert {c.chat.chat_id: c.chat.last_msg_id for c in whole.chats} == newest and not whole.more
@@ -139,6 +142,7 @@ def test_list_chats_of_nobody(device, user):
 def test_list_chats_shows_chats_that_others_began(pair):
     a, b = pair()
     a.say(b.uid, "hi")
+    b.message("hi")
     assert [c.last_message.text for c in b.ask_ok(list_chats={}).chats] == ["hi"]
 
 

@@ -34,7 +34,10 @@ def redis_text(port, *command):
     """Redis's answer that is one string, as text; None for nil. OSError if there is none."""
     with redis_asked(port, command) as sock:
         file = sock.makefile("rb")
-        size = int(file.readline()[1:])
+        head = file.readline()
+        if not head.startswith(b"$"):
+            raise OSError(head.decode(errors="replace").strip() or "closed")
+        size = int(head[1:])
         return file.read(size).decode() if size >= 0 else None
 
 

@@ -4,6 +4,7 @@ A process is known by its pid and the instant it started, so that a pid that the
 somebody else is never taken for ours.
 """
 
+import contextlib
 import os
 import resource
 import select
@@ -48,7 +49,7 @@ def spawn(entry):
         try:
             child = subprocess.Popen(entry["argv"], cwd=entry["cwd"], env=entry["env"], stdout=log,
                                      stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-                                     preexec_fn=raise_file_limit)
+                                     preexec_fn=settle_child)
         except OSError as error:
             raise Failed(f"{entry['name']} cannot be started: {error}") from None
     entry["pid"] = child.pid
@@ -57,8 +58,23 @@ def spawn(entry):
     return entry
 
 
-def raise_file_limit():
-    """A broker has a file per connection: as many as the system lets us have."""
+INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Interruptions wait until this is over: what has been started must be noted before anybody stops everything."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def settle_child():
+    """In the child: interruptible whatever its parent is, and with as many files as the system lets us have, since a
+    broker has one per connection."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -49,9 +49,10 @@ class Stack:
 
     def start(self, entry):
         """Starts a process, for the first time or again, and notes its pid everywhere."""
-        process.spawn(entry)
-        if entry not in self.processes:
-            self.processes.append(entry)
+        with process.uninterrupted():
+            process.spawn(entry)
+            if entry not in self.processes:
+                self.processes.append(entry)
         name = entry["name"]
         parts = {"redis": self.data["redis"], "persister": self.data["persister"],
                  **{broker["id"]: broker for broker in self.data["brokers"]}}

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "tests/contract/hub/fake_world.h"
@@ -92,11 +93,17 @@ bool Installed(const std::string& program) {
   return false;
 }
 
+// Where it is; empty: nowhere.
+std::string Valkey() {
+  if (const char* path = std::getenv("NIGHTJAR_VALKEY")) return path;
+  return Installed("valkey-server") ? "valkey-server" : "";
+}
+
 }  // namespace
 
 std::vector<std::string> WorldKinds() {
   std::vector<std::string> kinds = {"fake", "redis"};
-  if (Installed("valkey-server")) kinds.push_back("valkey");
+  if (!Valkey().empty()) kinds.push_back("valkey");
   return kinds;
 }
 
@@ -105,7 +112,7 @@ std::unique_ptr<World> MakeWorld(const std::string& kind, const Bounds& bounds) 
   const std::string name = kind.substr(0, dash);
   const bool split = dash != std::string::npos;
   if (name == "fake") return std::make_unique<FakeWorld>(bounds, split);
-  return MakeServerWorld(name + "-server", bounds, split);
+  return MakeServerWorld(name == "valkey" ? Valkey() : name + "-server", bounds, split);
 }
 
 }  // namespace nightjar::hub::contract

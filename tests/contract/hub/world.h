@@ -99,8 +99,9 @@ class World {
   int64_t clock_ = kStartMs;
 };
 
-// "fake", "redis" or "valkey", the servers if they are installed. MakeWorld knows each with
-// "-split" too: a SplitHub over it, where a call that touches more than one partition fails.
+// "fake", "redis" or "valkey", the latter if it is installed, or NIGHTJAR_VALKEY says where it is.
+// MakeWorld knows each with "-split" too: a SplitHub over it, where a call that touches more than one
+// partition fails.
 std::vector<std::string> WorldKinds();
 std::unique_ptr<World> MakeWorld(const std::string& kind, const Bounds& bounds);
 std::unique_ptr<World> MakeServerWorld(const std::string& program, const Bounds& bounds,

@@ -185,6 +185,10 @@ class Device(Client):
     def create_group(self, members, title="group"):
         return self.ask_ok(create_chat={"title": title, "members": members}).chat_id
 
+    def wait_head(self, head):
+        """Until so many entries are in the user's inbox: who is told Accepted cannot know (a task, another partition)."""
+        poll(lambda: self.ask_ok(whoami={}).head == head, f"{self.uid}'s inbox to have {head} entries")
+
     # ---- reading
 
     def notice(self, kind, seconds=SECONDS, after=0):

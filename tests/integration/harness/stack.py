@@ -8,7 +8,7 @@ import subprocess
 from harness import keys
 from harness.proto import ROOT
 from harness.waiting import PRESET, SLOWNESS, poll
-from nj import probe, process, sanitizers, stack as nj_stack
+from nj import cluster, probe, process, sanitizers, sentinel, stack as nj_stack
 
 NJ = os.path.join(ROOT, "nj")
 
@@ -125,8 +125,31 @@ class Stack:
         with open(self.entry(name)["log"], encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def redis(self, *command):
-        return probe.redis(self.inner.data["redis"]["port"], *command)
+    def redis(self, *command, partition=0):
+        """Asks the server that has the partition: several are there in a Cluster, and behind Sentinels."""
+        return probe.redis(self.inner.master_port(partition), *command)
+
+    def masters(self):
+        """The ports of all servers that together are the hub."""
+        redis = self.inner.data["redis"]
+        return cluster.masters(redis["redis_ports"]) if redis["mode"] == "cluster" else [self.inner.master_port()]
+
+    def hub_servers(self):
+        """The names of the servers that hold data: masters, and replicas if there are any."""
+        return [entry["name"] for entry in self.inner.processes if entry["name"].startswith("redis")]
+
+    def hub_processes(self):
+        """How many processes the hub is, with replicas and Sentinels."""
+        return sum(entry["name"].startswith(("redis", "sentinel")) for entry in self.inner.processes)
+
+    def hub_options(self):
+        """What a broker outside of the stack is told of where the hub is."""
+        redis = self.inner.data["redis"]
+        nodes = sentinel.addresses(redis.get("redis_ports") or [redis["port"]])
+        return {"one": {"redis": nodes},
+                "sentinel": {"redis": None, "redis_sentinels": sentinel.addresses(redis.get("sentinel_ports", [])),
+                             "redis_master": sentinel.MASTER, "durability": "replica"},
+                "cluster": {"redis": None, "redis_cluster": nodes, "durability": "replica"}}[redis["mode"]]
 
 
 class At:
