@@ -6,12 +6,14 @@
 
 #include "common/base/log.h"
 #include "common/wire/names.h"
+#include "persister/commands/dead_letters.h"
 #include "persister/commands/rebuild.h"
 #include "persister/process.h"
 
 namespace {
 
 using nightjar::persist::Address;
+using nightjar::persist::DeadLetterArgs;
 using nightjar::persist::ProcessOptions;
 
 constexpr std::string_view kRocksDb = "rocksdb:";
@@ -158,6 +160,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 16'384));
   rebuild->add_flag("--open", open_only,
                     "only opens what an earlier run has left closed, as it is");
+  app.add_subcommand("run", "Serves until told to end, as without a command.")->fallthrough();
+  DeadLetterArgs dead_letters;
+  CLI::App* letters = nightjar::persist::AddDeadLetters(app, dead_letters);
+  app.require_subcommand(0, 1);
   CLI11_PARSE(app, argc, argv);
 
   const auto parsed_level = nightjar::log::ParseLevel(level);
@@ -204,7 +210,8 @@ int main(int argc, char** argv) {
       return Fail("--store: rocksdb:DIR or hbase:HOST:PORT[,HOST:PORT...], not " + store);
     }
   }
-  if (options.store_dir.empty() && !options.hbase) {
+  const bool stores = !letters->parsed() || dead_letters.what == DeadLetterArgs::What::kReplay;
+  if (stores && options.store_dir.empty() && !options.hbase) {
     return Fail("--store rocksdb:DIR or hbase:HOST:PORT is missing (see --help)");
   }
   for (const std::string& broker : brokers) {
@@ -217,5 +224,6 @@ int main(int argc, char** argv) {
   }
   nightjar::log::Start("persister", *parsed_level);
   if (rebuild->parsed()) return nightjar::persist::RunRebuild(options, open_only);
+  if (letters->parsed()) return nightjar::persist::RunDeadLetters(options, dead_letters);
   return nightjar::persist::RunProcess(options);
 }
