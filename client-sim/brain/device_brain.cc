@@ -266,8 +266,22 @@ void DeviceBrain::OnResponse(v1::Response&& response, Now now, Out& out) {
   for (const auto& chat : response.receipts().chats()) {
     for (const auto& mark : chat.delivered()) OnMark(chat.chat_id(), mark, out);
   }
+  if (response.has_error() && AskedInHalves(response, pending.request, now)) return;
   if (pending.resync) Rebuilt(pending.request, response, now, out);
   out.happened.push_back(client::Answered{std::move(response)});
+}
+
+bool DeviceBrain::AskedInHalves(const v1::Response& response, const v1::Request& request, Now now) {
+  const auto& chats = request.receipts().chat_ids();
+  if (response.error().code() != v1::INVALID_ARGUMENT || chats.size() < 2) return false;
+  const auto middle = chats.begin() + chats.size() / 2;
+  for (const auto& [from, to] :
+       {std::pair(chats.begin(), middle), std::pair(middle, chats.end())}) {
+    v1::Request half;
+    half.mutable_receipts()->mutable_chat_ids()->Assign(from, to);
+    Ask(std::move(half), now);
+  }
+  return true;
 }
 
 void DeviceBrain::OnMark(const std::string& chat_id, const v1::DeliveredMark& mark, Out& out) {

@@ -101,6 +101,9 @@ class DeviceBrain {
 
   uint64_t Write(v1::Send send, const std::string& chat_id, std::string text, Now now);
   std::string Ask(v1::Request request, bool resync, Now now);
+  // Marks of so many chats do not fit a frame of max_frame: asked for again, half of them at a
+  // time.
+  bool AskedInHalves(const v1::Response& response, const v1::Request& request, Now now);
   void SubscribeWatched(Out& out);
   void TickInto(Now now, Out& out);
   void Frame(std::string_view payload, Now now, Out& out);

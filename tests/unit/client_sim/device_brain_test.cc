@@ -195,6 +195,34 @@ TEST_F(BrainTest, AMarkThatMayHavePassedByIsAskedForSoon) {
   EXPECT_EQ(Requests().size(), 1U);
 }
 
+TEST_F(BrainTest, MarksThatDoNotFitAFrameAreAskedForInHalves) {
+  Sync(1, 0);
+  v1::Request ask;
+  for (const char* chat : {"d:alice:b", "d:alice:c", "d:alice:d"}) {
+    ask.mutable_receipts()->add_chat_ids(chat);
+  }
+  const std::string id = brain_.Ask(ask, now_);
+  const auto refuse = [&](const std::string& request_id) {
+    v1::ServerFrame answer;
+    answer.mutable_response()->set_request_id(request_id);
+    answer.mutable_response()->mutable_error()->set_code(v1::INVALID_ARGUMENT);
+    Take(answer);
+  };
+  refuse(id);
+  const auto halves = Requests();
+  ASSERT_EQ(halves.size(), 2U);
+  std::vector<std::string> asked;
+  for (const v1::Request& half : halves) {
+    asked.insert(asked.end(), half.receipts().chat_ids().begin(), half.receipts().chat_ids().end());
+  }
+  std::sort(asked.begin(), asked.end());
+  EXPECT_EQ(asked, (std::vector<std::string>{"d:alice:b", "d:alice:c", "d:alice:d"}));
+  const bool first_is_one = halves[0].receipts().chat_ids_size() == 1;
+  refuse(halves[first_is_one ? 0 : 1].request_id());
+  EXPECT_TRUE(Requests().empty()) << "one that does not fit is refused for good";
+  EXPECT_EQ(Count<Answered>(), 1U);
+}
+
 class ThinBrainTest : public BrainTest {
  protected:
   ThinBrainTest() : BrainTest({.short_topics = true, .max_frame = 512}) {}
