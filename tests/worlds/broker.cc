@@ -134,7 +134,7 @@ void Broker::Do(std::function<void()> event) {
 // ---- the hub -----------------------------------------------------------------------------------
 
 void Broker::HubConnect() {
-  if (!alive() || line_.up()) return;
+  if (!alive() || line_.up() || !world_.HubThere()) return;
   world_.Say("{}: hub connected", name());
   unwell_at_ = world_.time();
   Do([this] { Feed(core::HubUp{}); });
@@ -146,6 +146,11 @@ void Broker::HubCut(const char* why, bool one) {
   world_.Say("{}: hub connection breaks: {}, {} calls under way", name(), why, line_.size());
   if (line_.up()) Do([this] { Feed(core::HubDown{"it broke"}); });
   one ? line_.CutOne() : line_.Cut();
+}
+
+void Broker::HubDied() {
+  if (alive() && line_.up()) Do([this] { Feed(core::HubDown{"it died"}); });
+  line_.ServerDied();
 }
 
 void Broker::Drain() {

@@ -80,7 +80,9 @@ namespace nightjar::worlds {
   X(kTaskElsewhere, "a task is finished by another broker than its own") \
   X(kLeaseGivenBack, "a lease is given back")                            \
   X(kDrained, "a broker is drained")                                     \
-  X(kHubFrozenLong, "the hub is paused for longer than every ttl")
+  X(kHubFrozenLong, "the hub is paused for longer than every ttl")       \
+  X(kFailoverLost, "a failover loses messages that nobody was told of")  \
+  X(kFailoverEpoch, "a failover raises the epoch")
 
 enum class Point : size_t {
 #define X(name, text) name,

@@ -76,6 +76,7 @@ void HubLine::Answer(Entry& entry, hub::Reply reply) {
 }
 
 void HubLine::AnswerFront() {
+  if (muted_) return;
   Entry entry = std::move(calls_.front());
   calls_.pop_front();
   ++first_;
@@ -149,6 +150,16 @@ void HubLine::Cut() {
       });
     }
   }
+  GiveUp();
+}
+
+void HubLine::ServerDied() {
+  ++era_;
+  if (std::exchange(up_, false)) GiveUp();
+}
+
+// What may not be repeated fails.
+void HubLine::GiveUp() {
   std::deque<Entry> keep;
   std::vector<hub::Callback> lost;
   for (Entry& entry : calls_) {

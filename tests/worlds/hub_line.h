@@ -42,6 +42,11 @@ class HubLine : public hub::Hub {
   size_t size() const { return calls_.size(); }
   void Connect();
   void Cut();
+  // The server at the other end has died: what is under way there, over this connection or the one
+  // before, has no effect any more. Up or down, it is down then.
+  void ServerDied();
+  // While muted nothing is answered. What would have been is asked again by the next connection.
+  void Mute(bool muted) { muted_ = muted; }
   // The process behind it has died: nobody is answered; what was written may still have its effect.
   void Die();
   // Until then nothing takes effect (the hub is paused).
@@ -70,6 +75,7 @@ class HubLine : public hub::Hub {
   void WatchTime(const Entry& entry);
   void Expire();
   void SomeTakeEffect();
+  void GiveUp();
   Entry& At(uint64_t number) { return calls_[number - first_]; }
 
   Scheduler& scheduler_;
@@ -80,7 +86,7 @@ class HubLine : public hub::Hub {
   std::deque<Entry> calls_;
   uint64_t first_ = 0;  // number of calls_[0]
   uint64_t era_ = 0;    // of the connection: events of an earlier one mean nothing
-  bool up_ = false;
+  bool up_ = false, muted_ = false;
   int64_t effect_at_ = 0, answer_at_ = 0, frozen_until_ = 0, no_beats_until_ = 0;
 };
 

@@ -35,6 +35,8 @@ class HubLink : public hub::Hub {
   void CutOne();        // one of them
   // As HubLine's, for all lines.
   void Die();
+  void ServerDied();
+  void Mute(bool muted);
   void Freeze(int64_t until);
   void LoseBeats(int64_t until);
   void Calm();

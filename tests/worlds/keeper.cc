@@ -28,7 +28,7 @@ void Keeper::PartHub::Submit(hub::Call call, hub::Callback done) {
 void Keeper::NowHub::Submit(hub::Call call, hub::Callback done) {
   World& world = keeper_.world_;
   const int64_t lost = keeper_.world_.shape().hub_line.lose_permille;
-  if (!keeper_.line_.up() || (!world.settling() && world.dice().Chance(lost))) {
+  if (!keeper_.line_.up() || !world.HubAnswers() || (!world.settling() && world.dice().Chance(lost))) {
     return done(hub::Failure{hub::Failure::Kind::kUnavailable, "lost"});
   }
   if (world.shape().servers == 0) return done(world.Execute(call, "reader"));
@@ -46,7 +46,7 @@ void Keeper::Start() {
   consumer_ = std::make_unique<persist::JournalConsumer>(options);
   armed_ = INT64_MAX;
   world_.Say("{} starts", options.owner);
-  line_.Connect();
+  if (world_.HubThere()) line_.Connect();
   Tick();
 }
 

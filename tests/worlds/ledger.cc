@@ -20,17 +20,35 @@ void Ledger::Before(const hub::Call&, const hub::fake::HubState& state) {
   due_before_ = Due(state);
 }
 
+size_t Ledger::Books::Count() const {
+  size_t count = 0;
+  for (const auto& [chat, messages] : accepted) count += messages.size();
+  return count;
+}
+
+std::string Ledger::GoesUp(const std::string& chat, MsgId id) {
+  MsgId& newest = books_.newest[chat];
+  if (id <= newest) return fmt::format("id {} of {} is not above {}", id, chat, newest);
+  newest = id;
+  MsgId& given = given_[chat];
+  if (id <= given && !clock_went_back_) {
+    return fmt::format("id {} of {} is not above {}, which a failover lost", id, chat, given);
+  }
+  given = std::max(given, id);
+  return {};
+}
+
 std::string Ledger::OnSend(const hub::Send& call, const hub::SendReply& reply,
                            const hub::fake::HubState&, int64_t newest_hub_ms) {
   using Outcome = hub::SendReply::Outcome;
   const auto key = std::make_tuple(call.chat, call.author, call.device, call.client_msg_id);
-  const auto known = by_client_id_.find(key);
+  const auto known = books_.by_client_id.find(key);
   switch (reply.outcome) {
     case Outcome::kAccepted:
       break;
     case Outcome::kRepeat:
       coverage_.Hit(Point::kRepeatAnswered);
-      if (known == by_client_id_.end() || known->second != reply.msg_id) {
+      if (known == books_.by_client_id.end() || known->second != reply.msg_id) {
         return fmt::format("a repeat of {}/{} was answered with {}, which is not the first's id",
                            call.chat, call.client_msg_id, reply.msg_id);
       }
@@ -47,18 +65,16 @@ std::string Ledger::OnSend(const hub::Send& call, const hub::SendReply& reply,
       return {};
   }
   if (reply.task) coverage_.Hit(Point::kTaskMade);
-  MsgId& newest = newest_[call.chat];
-  if (reply.msg_id <= newest) return fmt::format("id {} is not above {}", reply.msg_id, newest);
-  newest = reply.msg_id;
+  if (std::string wrong = GoesUp(call.chat, reply.msg_id); !wrong.empty()) return wrong;
   if (MsgIdMs(reply.msg_id) > newest_hub_ms + 1) return "an id ahead of the hub's clock";
-  accepted_[call.chat][reply.msg_id] = {call.author, call.device, call.client_msg_id};
+  books_.accepted[call.chat][reply.msg_id] = {call.author, call.device, call.client_msg_id};
   if (call.client_msg_id == 0) return {};
-  if (known != by_client_id_.end()) {
+  if (known != books_.by_client_id.end()) {
     return fmt::format("{}:{} sent {} into {} once and it is stored twice, as {} and {}",
                        call.author, call.device, call.client_msg_id, call.chat, known->second,
                        reply.msg_id);
   }
-  by_client_id_[key] = reply.msg_id;
+  books_.by_client_id[key] = reply.msg_id;
   return {};
 }
 
@@ -86,7 +102,8 @@ std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const 
     if (done == nullptr) return {};
     if (done->task) {
       for (const auto& [p, partition] : state.partitions) {
-        if (partition.tasks.end() > 0) task_makers_[p].emplace(partition.tasks.end() - 1, who);
+        if (partition.tasks.end() > 0)
+          books_.task_makers[p].emplace(partition.tasks.end() - 1, who);
       }
     }
     if (done->outcome == hub::SendReply::Outcome::kFull) {
@@ -99,9 +116,7 @@ std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const 
   }
   if (const auto* done = std::get_if<hub::ChangeReply>(&reply)) {
     if (done->outcome == hub::ChangeReply::Outcome::kDone) {
-      MsgId& newest = newest_[done->record.chat];
-      if (done->msg_id <= newest) return "the id of a change is not above the chat's newest";
-      newest = done->msg_id;
+      return GoesUp(done->record.chat, done->msg_id);
     }
   }
   if (const auto* trim = std::get_if<hub::TrimLog>(&call)) {
@@ -110,7 +125,7 @@ std::string Ledger::After(const hub::Call& call, const hub::Reply& reply, const 
       if (!done->held[i]) {
         coverage_.Hit(trim->log == hub::Log::kJournal ? Point::kTrimFenced : Point::kLeaseLost);
       } else if (trim->log == hub::Log::kTasks) {
-        auto& makers = task_makers_[trim->partitions[i].partition];
+        auto& makers = books_.task_makers[trim->partitions[i].partition];
         while (!makers.empty() && makers.begin()->first < trim->partitions[i].upto) {
           const std::string& maker = makers.begin()->second;
           if (maker != who) coverage_.Hit(Point::kTaskResumed);

@@ -28,7 +28,22 @@ class Ledger {
     std::string author, device;
     uint64_t client_msg_id = 0;
   };
-  const std::map<std::string, std::map<MsgId, Accepted>>& accepted() const { return accepted_; }
+  struct Books {
+    std::map<std::string, std::map<MsgId, Accepted>> accepted;
+    std::map<std::tuple<std::string, std::string, std::string, uint64_t>, MsgId> by_client_id;
+    std::map<std::string, MsgId> newest;                              // of a chat, changes included
+    std::map<uint32_t, std::map<uint64_t, std::string>> task_makers;  // partition, position
+    size_t Count() const;  // of the accepted
+  };
+  const std::map<std::string, std::map<MsgId, Accepted>>& accepted() const {
+    return books_.accepted;
+  }
+  size_t Count() const { return books_.Count(); }
+  // What the hub has forgotten never was, but for its ids.
+  const Books& books() const { return books_; }
+  void Restore(Books books) { books_ = std::move(books); }
+  // From now on ids may be given that a hub of before gave to what it then lost.
+  void ClockWentBack() { clock_went_back_ = true; }
   // Those whose task was made, and by which life it was made.
   void BrokerDied(const hub::fake::HubState& state);
 
@@ -39,10 +54,11 @@ class Ledger {
                 const hub::fake::HubState& state);
 
   Coverage& coverage_;
-  std::map<std::string, std::map<MsgId, Accepted>> accepted_;
-  std::map<std::tuple<std::string, std::string, std::string, uint64_t>, MsgId> by_client_id_;
-  std::map<std::string, MsgId> newest_;                              // of a chat, changes included
-  std::map<uint32_t, std::map<uint64_t, std::string>> task_makers_;  // partition, position
+  std::string GoesUp(const std::string& chat, MsgId id);
+
+  Books books_;
+  std::map<std::string, MsgId> given_;  // to what was forgotten, too
+  bool clock_went_back_ = false;
   size_t due_before_ = 0, inboxes_before_ = 0;
 };
 

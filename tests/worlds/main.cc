@@ -12,9 +12,8 @@ namespace {
 
 int Replay(const RunOptions& options, uint64_t seed, bool trace) {
   const Outcome outcome =
-      World(seed, trace ? &std::cout : nullptr, options.mutant, options.brokers, options.servers)
-          .Run();
-  fmt::print("world {}: {}\n", seed, ShapeOf(seed, options.brokers, options.servers).Describe());
+      World(seed, trace ? &std::cout : nullptr, options.mutant, options.chosen).Run();
+  fmt::print("world {}: {}\n", seed, ShapeOf(seed, options.chosen).Describe());
   fmt::print("{} messages accepted, {} events in {} s of virtual time, hash {:016x}\n",
              outcome.accepted, outcome.events, outcome.virtual_ms / 1000, outcome.hash);
   for (const std::string& broken : outcome.broken) fmt::print("BROKEN {}\n", broken);
@@ -64,11 +63,14 @@ int Main(int argc, char** argv) {
                   ->check(CLI::PositiveNumber);
   app.add_flag("--trace", trace, "with --replay: print everything that happens")->needs(one);
   app.add_flag("--points", points, "print how often each rare path was passed");
-  app.add_option("--brokers", options.brokers, "so many, instead of how many a seed has")
+  app.add_option("--brokers", options.chosen.brokers, "so many, instead of how many a seed has")
       ->check(CLI::Range(1, 8));
-  app.add_option("--servers", options.servers,
+  app.add_option("--servers", options.chosen.servers,
                  "the hub is spread over so many (0: over none), instead of what a seed has")
       ->check(CLI::Range(0, 8));
+  app.add_option("--failovers", options.chosen.failovers,
+                 "the hub fails over (1) or never does (0), instead of what a seed has")
+      ->check(CLI::Range(0, 1));
   app.add_option("--mutant", mutant, "plant this fault, to see it found")
       ->check(CLI::IsMember(
           std::vector<std::string>(std::begin(kMutantNames), std::end(kMutantNames))));

@@ -28,6 +28,9 @@ enum class Mutant {
   kIgnoresKick,     // a connection that is to be closed stays open
   kKeepsLeases,     // leases neither run out nor go back
   kNeverClears,     // who is to clear dead brokers does not
+  // Of worlds with failovers only:
+  kUnreplicated,  // answers are given before replicas have what they rest on
+  kOldIds,        // after a failover ids are given from when a send was received
   kCount
 };
 
@@ -36,6 +39,7 @@ inline constexpr std::string_view kMutantNames[] = {
     "swaps-entries", "trims-unstored",  "acks-too-much",    "leaves-route",
     "stays-online",  "task-dropped",    "accepts-unstored", "loses-delivered",
     "marks-ahead",   "ignores-cleared", "skips-page",       "relay-drops",
-    "ignores-kick",  "keeps-leases",    "never-clears"};
+    "ignores-kick",  "keeps-leases",    "never-clears",     "unreplicated",
+    "old-ids"};
 
 }  // namespace nightjar::worlds

@@ -34,6 +34,8 @@ class RelayLine {
 
   void Connect();
   void Cut();
+  // What is published while muted never arrives.
+  void Mute(bool muted) { muted_ = muted; }
   bool up() const { return subscription_.has_value(); }
 
  private:
@@ -50,6 +52,7 @@ class RelayLine {
   uint64_t era_ = 0;        // of the subscription: what an earlier one was told is lost
   uint64_t under_way_ = 0;  // messages of this one
   int64_t arrives_at_ = 0;
+  bool muted_ = false;
 };
 
 }  // namespace nightjar::worlds

@@ -47,8 +47,7 @@ RunResult RunWorlds(const RunOptions& options,
       const uint64_t i = next++;
       if (i >= options.seeds) break;
       running[job % kMostJobs] = options.first + i;
-      Outcome outcome =
-          World(options.first + i, nullptr, options.mutant, options.brokers, options.servers).Run();
+      Outcome outcome = World(options.first + i, nullptr, options.mutant, options.chosen).Run();
       running[job % kMostJobs] = 0;
       const std::lock_guard lock(mutex);
       ++result.worlds;
@@ -81,10 +80,11 @@ std::vector<Regression> Regressions(const std::string& path) {
     Regression world;
     if (!(words >> world.seed)) continue;
     if (words.peek() == '/') {
-      words.ignore(1) >> world.brokers;
-      world.servers = 0;
+      world.chosen = {0, 0, 0};
+      words.ignore(1) >> world.chosen.brokers;
     }
-    if (words.peek() == '/') words.ignore(1) >> world.servers;
+    if (words.peek() == '/') words.ignore(1) >> world.chosen.servers;
+    if (words.peek() == '/') words.ignore(1) >> world.chosen.failovers;
     worlds.push_back(world);
   }
   return worlds;

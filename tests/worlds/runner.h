@@ -15,8 +15,7 @@ struct RunOptions {
   uint64_t first = 1, seeds = 1000;
   int jobs = 2;
   Mutant mutant = Mutant::kNone;
-  int brokers = 0;              // 0: as each seed has it
-  int servers = -1;             // -1: as each seed has it
+  Chosen chosen;
   uint64_t most_failures = 20;  // then it stops
 };
 struct RunResult {
@@ -33,8 +32,9 @@ RunResult RunWorlds(const RunOptions& options,
 // The worlds of regressions.txt: one a line, a word on what it was behind '#'.
 struct Regression {
   uint64_t seed = 0;
-  // "<seed>/<brokers>/<servers>"; both, as the seed has them; or "<seed>/<brokers>", no servers.
-  int brokers = 0, servers = -1;
+  // "<seed>": as the seed has it; or "<seed>/<brokers>/<servers>/<failovers>", what is left out
+  // being 0.
+  Chosen chosen;
 };
 std::vector<Regression> Regressions(const std::string& path);
 

@@ -10,7 +10,7 @@ constexpr std::string_view kFaultNames[] = {
     "hub-cut",     "hub-frozen",     "broker-killed", "broker-paused", "line-cut",     "half-open",
     "roaming",     "stale-send",     "bad-bytes",     "new-epoch",     "broker-clock", "hub-clock",
     "days-pass",   "persister-dies", "store-away",    "lease-lost",    "relay-cut",    "beats-lost",
-    "paused-long", "frozen-long",    "drain",         "drain-all",     "left-behind"};
+    "paused-long", "frozen-long",    "drain",         "drain-all",     "left-behind",  "failover"};
 static_assert(std::size(kFaultNames) == static_cast<size_t>(Fault::kCount));
 
 // How likely a world has this fault at all.
@@ -71,7 +71,7 @@ void Brokers(Shape& shape, uint64_t seed, int brokers) {
   if (dice.Chance(300)) config.logins_at_once = static_cast<uint32_t>(dice.Between(1, 3));
   if (dice.Chance(500)) shape.page_most = static_cast<uint32_t>(dice.Between(1, 3));
   shape.busy_ms += dice.Between(0, 20'000);
-  for (int i = static_cast<int>(Fault::kRelayCut); i < static_cast<int>(Fault::kCount); ++i) {
+  for (int i = static_cast<int>(Fault::kRelayCut); i < static_cast<int>(Fault::kFailover); ++i) {
     if (dice.Chance(Likely(static_cast<Fault>(i)))) shape.faults.push_back(static_cast<Fault>(i));
   }
 }
@@ -84,9 +84,19 @@ void Servers(Shape& shape, uint64_t seed, int servers) {
   shape.servers = servers >= 0 ? servers : spread ? drawn : 0;
 }
 
+// From dice of its own, as Brokers.
+void Failovers(Shape& shape, uint64_t seed, int failovers) {
+  Dice dice(seed ^ 0x85ebca6b);
+  const bool drawn = dice.Chance(300);
+  const int64_t fault_ms = dice.Between(400, 4000);
+  if (failovers < 0 ? !drawn : failovers == 0) return;
+  shape.faults.push_back(Fault::kFailover);
+  if (shape.fault_ms == 0) shape.fault_ms = fault_ms;
+}
+
 }  // namespace
 
-Shape ShapeOf(uint64_t seed, int brokers, int servers) {
+Shape ShapeOf(uint64_t seed, const Chosen& chosen) {
   Dice dice(seed ^ 0x5bd1e995);
   Shape shape;
   Bounds(shape, dice);
@@ -114,8 +124,9 @@ Shape ShapeOf(uint64_t seed, int brokers, int servers) {
   }
   if (shape.faults.empty()) shape.fault_ms = 0;
   if (dice.Chance(100)) shape.hub_line.zombie_permille = dice.Between(50, 500);
-  Brokers(shape, seed, brokers);
-  Servers(shape, seed, servers);
+  Brokers(shape, seed, chosen.brokers);
+  Servers(shape, seed, chosen.servers);
+  Failovers(shape, seed, chosen.failovers);
   return shape;
 }
 

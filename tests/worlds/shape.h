@@ -39,6 +39,8 @@ enum class Fault {
   kDrain,       // a broker is emptied, and starts again
   kDrainAll,    // ... one after another
   kLeftBehind,  // a device goes to another broker, and its old line stands
+  // Drawn apart, with any number of brokers:
+  kFailover,  // the hub dies; its replica has all that was told, and not what came last
   kCount
 };
 
@@ -76,8 +78,12 @@ struct Shape {
   std::string Describe() const;
 };
 
-// `brokers`, `servers`: so many instead of how many the seed has; 0, or -1 of servers: as the seed
-// has it.
-Shape ShapeOf(uint64_t seed, int brokers = 0, int servers = -1);
+// What is to be so, whatever the seed says.
+struct Chosen {
+  int brokers = 0;     // so many; 0: as the seed has it
+  int servers = -1;    // so many; -1: as the seed has it
+  int failovers = -1;  // 0: none, 1: some; -1: as the seed has it
+};
+Shape ShapeOf(uint64_t seed, const Chosen& chosen = {});
 
 }  // namespace nightjar::worlds

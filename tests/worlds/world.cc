@@ -40,12 +40,12 @@ bool HoldsSync(std::string topic, std::string payload) {
 
 }  // namespace
 
-World::World(uint64_t seed, std::ostream* out, Mutant mutant, int brokers, int servers)
+World::World(uint64_t seed, std::ostream* out, Mutant mutant, const Chosen& chosen)
     : seed_(seed),
       mutant_(mutant),
       dice_(seed),
       trace_(out),
-      shape_(ShapeOf(seed, brokers, servers)),
+      shape_(ShapeOf(seed, chosen)),
       unix_base_(kTokensFrom),
       broker_skew_(static_cast<size_t>(shape_.brokers)),
       keys_(WorldKeys()),
@@ -120,6 +120,7 @@ hub::Reply World::Execute(const hub::Call& asked, const std::string& who) {
   if (auto* list = std::get_if<hub::ListSessions>(&call); list && shape_.page_most > 0) {
     list->limit = std::min(list->limit, shape_.page_most);
   }
+  RaiseReceived(call);
   newest_hub_ms_ = std::max(newest_hub_ms_, HubClock());
   ledger_.Before(call, state());
   const auto lived = state().living, dying = state().dying;
@@ -147,6 +148,7 @@ void World::NotOnePartition(const hub::Call& call) {
 // The judge is told who is in a group as the hub decides it: a change of the members may reach a
 // device late, or fall out of every inbox, and who was in when says what is owed to whom (G1, G10).
 void World::TellJudge(const hub::Call& call, const hub::Reply& reply) {
+  if (hub_fails_ == HubFails::kFalters && mutant_ != Mutant::kUnreplicated) return;
   const auto* done = std::get_if<hub::ChangeReply>(&reply);
   if (done == nullptr || done->outcome != hub::ChangeReply::Outcome::kDone) return;
   v1::ChatChange change;

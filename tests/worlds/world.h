@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <string>
@@ -45,9 +46,8 @@ struct Outcome {
 class World {
  public:
   // `out`: where the trace is printed; null: nowhere.
-  // `brokers`, `servers`: so many (ShapeOf).
-  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone, int brokers = 0,
-        int servers = -1);
+  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone,
+        const Chosen& chosen = {});
   ~World();
   Outcome Run();
 
@@ -75,6 +75,9 @@ class World {
   void NotOnePartition(const hub::Call& call);
   const hub::fake::HubState& state() const { return hub_.state(); }
   hub::FakeHub& hub() { return hub_; }
+  // The hub can be connected to; it answers.
+  bool HubThere() const { return hub_fails_ != HubFails::kDead; }
+  bool HubAnswers() const { return hub_fails_ == HubFails::kNot; }
 
   // ---- lines
   ConnPtr NewConn(int phone, const std::string& uid, const std::string& device);
@@ -125,6 +128,12 @@ class World {
   void InflictOnBrokers(Fault fault);
   void DrainNext(size_t index);
   void FreezeHub(int64_t until);
+  // world_failover.cc
+  void MasterFalters();
+  void MuteHub(bool muted);
+  void MasterDies();
+  void ReplicaTakesOver();
+  void RaiseReceived(hub::Call& call) const;
   std::string RestlessBrokers();
   void CheckBrokers();
   // world_people.cc
@@ -167,6 +176,18 @@ class World {
   std::vector<int64_t> broker_skew_;
   int64_t newest_hub_ms_ = 0;
   int64_t hub_frozen_until_ = 0;
+  enum class HubFails {
+    kNot,
+    kFalters,  // nobody is told what it does
+    kDead,     // nobody can connect
+  };
+  HubFails hub_fails_ = HubFails::kNot;
+  struct Replica {
+    hub::fake::HubState state;
+    Ledger::Books books;
+  };
+  std::optional<Replica> replica_;  // while the master falters: what it has
+  int64_t ids_from_ms_ = 0;         // what was received before counts as received then
   int64_t hub_stepped_at_ = INT64_MIN / 2;  // its clock
   std::shared_ptr<const KeySet> keys_;
   hub::FakeHub hub_;

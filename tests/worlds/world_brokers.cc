@@ -52,6 +52,8 @@ void World::InflictOnBrokers(Fault fault) {
       return DrainNext(0);
     case Fault::kLeftBehind:
       return SomePhone().LeaveBehind();
+    case Fault::kFailover:
+      return MasterFalters();
     default:
       return;
   }

@@ -130,6 +130,7 @@ void World::Inflict(Fault fault) {
 
 // As after a rebuild: every connection to the hub ends.
 void World::NewEpoch() {
+  if (hub_fails_ != HubFails::kNot) return;
   for (auto& broker : brokers_) {
     broker->HubCut("new epoch");
     broker->relay().Cut();
@@ -149,7 +150,10 @@ void World::NewEpoch() {
 
 void World::StepHubClock() {
   const int64_t step = dice_.Between(-20'000, 20'000);
-  if (step < 0) coverage_.Hit(Point::kHubClockBack);
+  if (step < 0) {
+    coverage_.Hit(Point::kHubClockBack);
+    ledger_.ClockWentBack();
+  }
   hub_skew_ += step;
   hub_stepped_at_ = time();
   Say("the hub's clock steps by {} ms", step);

@@ -35,11 +35,12 @@ void ExpectKept(const RunResult& result) {
 }
 
 TEST(Worlds, SeedsThatOnceFailed) {
-  for (const auto& [seed, brokers, servers] :
+  for (const auto& [seed, chosen] :
        Regressions(NIGHTJAR_SOURCE_DIR "/tests/worlds/regressions.txt")) {
-    const Outcome outcome = World(seed, nullptr, Mutant::kNone, brokers, servers).Run();
+    const Outcome outcome = World(seed, nullptr, Mutant::kNone, chosen).Run();
     EXPECT_TRUE(outcome.broken.empty())
-        << "seed " << seed << '/' << brokers << '/' << servers << ": " << outcome.broken.front();
+        << "seed " << seed << '/' << chosen.brokers << '/' << chosen.servers << '/'
+        << chosen.failovers << ": " << outcome.broken.front();
   }
 }
 
