@@ -148,9 +148,9 @@ void Broker::HubCut(const char* why, bool one) {
   one ? line_.CutOne() : line_.Cut();
 }
 
-void Broker::HubDied() {
+void Broker::HubDied(uint32_t server) {
   if (alive() && line_.up()) Do([this] { Feed(core::HubDown{"it died"}); });
-  line_.ServerDied();
+  line_.ServerDied(server);
 }
 
 void Broker::Drain() {

@@ -37,7 +37,7 @@ class Broker {
 
   void HubConnect();
   void HubCut(const char* why, bool one = false);  // `one`: to one of the servers
-  void HubDied();
+  void HubDied(uint32_t server);
   HubLink& line() { return line_; }
   void LoseBeats(int64_t until);
   RelayLine& relay() { return relay_; }

@@ -60,13 +60,9 @@ void HubLink::Die() {
   splitter_ = std::make_unique<hub::SplitHub>(router_, partitions_);
 }
 
-void HubLink::ServerDied() {
-  for (auto& line : lines_) line->ServerDied();
-}
+void HubLink::ServerDied(uint32_t server) { lines_[server]->ServerDied(); }
 
-void HubLink::Mute(bool muted) {
-  for (auto& line : lines_) line->Mute(muted);
-}
+void HubLink::Mute(uint32_t server, bool muted) { lines_[server]->Mute(muted); }
 
 void HubLink::Freeze(int64_t until) {
   for (auto& line : lines_) line->Freeze(until);

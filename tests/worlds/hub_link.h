@@ -35,11 +35,12 @@ class HubLink : public hub::Hub {
   void CutOne();        // one of them
   // As HubLine's, for all lines.
   void Die();
-  void ServerDied();
-  void Mute(bool muted);
   void Freeze(int64_t until);
   void LoseBeats(int64_t until);
   void Calm();
+  // As HubLine's, for the line to this server.
+  void ServerDied(uint32_t server);
+  void Mute(uint32_t server, bool muted);
 
  private:
   // The calls of one partition, each to its server.

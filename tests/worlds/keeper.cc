@@ -28,7 +28,8 @@ void Keeper::PartHub::Submit(hub::Call call, hub::Callback done) {
 void Keeper::NowHub::Submit(hub::Call call, hub::Callback done) {
   World& world = keeper_.world_;
   const int64_t lost = keeper_.world_.shape().hub_line.lose_permille;
-  if (!keeper_.line_.up() || !world.HubAnswers() || (!world.settling() && world.dice().Chance(lost))) {
+  if (!keeper_.line_.up() || !world.HubAnswers() ||
+      (!world.settling() && world.dice().Chance(lost))) {
     return done(hub::Failure{hub::Failure::Kind::kUnavailable, "lost"});
   }
   if (world.shape().servers == 0) return done(world.Execute(call, "reader"));

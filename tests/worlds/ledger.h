@@ -33,12 +33,11 @@ class Ledger {
     std::map<std::tuple<std::string, std::string, std::string, uint64_t>, MsgId> by_client_id;
     std::map<std::string, MsgId> newest;                              // of a chat, changes included
     std::map<uint32_t, std::map<uint64_t, std::string>> task_makers;  // partition, position
-    size_t Count() const;  // of the accepted
+    size_t Count() const;                                             // of the accepted
   };
   const std::map<std::string, std::map<MsgId, Accepted>>& accepted() const {
     return books_.accepted;
   }
-  size_t Count() const { return books_.Count(); }
   // What the hub has forgotten never was, but for its ids.
   const Books& books() const { return books_; }
   void Restore(Books books) { books_ = std::move(books); }

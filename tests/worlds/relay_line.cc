@@ -45,7 +45,6 @@ void RelayLine::Cut() {
 }
 
 void RelayLine::Published(const hub::Relayed& what) {
-  if (muted_) return;
   coverage_.Hit(PointOf(what));
   int64_t there = dice_.Below(shape_.latency_ms + 1);
   if (dice_.Chance(shape_.late_permille)) there += dice_.Below(shape_.late_ms);

@@ -23,7 +23,7 @@ class RelayLine {
   struct Ends {
     std::function<void()> up;
     std::function<void(const hub::Relayed&)> arrived;
-    // Each message as it is published: how often it is sent on (1, but for planted faults).
+    // Each message as it is published: how often it is sent on (1, but for faults).
     std::function<int(const hub::Relayed&)> copies;
   };
   RelayLine(Scheduler& scheduler, Dice& dice, Coverage& coverage, const HubLineShape& shape,
@@ -34,8 +34,6 @@ class RelayLine {
 
   void Connect();
   void Cut();
-  // What is published while muted never arrives.
-  void Mute(bool muted) { muted_ = muted; }
   bool up() const { return subscription_.has_value(); }
 
  private:
@@ -52,7 +50,6 @@ class RelayLine {
   uint64_t era_ = 0;        // of the subscription: what an earlier one was told is lost
   uint64_t under_way_ = 0;  // messages of this one
   int64_t arrives_at_ = 0;
-  bool muted_ = false;
 };
 
 }  // namespace nightjar::worlds

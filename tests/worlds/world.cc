@@ -121,6 +121,7 @@ hub::Reply World::Execute(const hub::Call& asked, const std::string& who) {
     list->limit = std::min(list->limit, shape_.page_most);
   }
   RaiseReceived(call);
+  untold_ = Untold(call);
   newest_hub_ms_ = std::max(newest_hub_ms_, HubClock());
   ledger_.Before(call, state());
   const auto lived = state().living, dying = state().dying;
@@ -148,7 +149,7 @@ void World::NotOnePartition(const hub::Call& call) {
 // The judge is told who is in a group as the hub decides it: a change of the members may reach a
 // device late, or fall out of every inbox, and who was in when says what is owed to whom (G1, G10).
 void World::TellJudge(const hub::Call& call, const hub::Reply& reply) {
-  if (hub_fails_ == HubFails::kFalters && mutant_ != Mutant::kUnreplicated) return;
+  if (untold_) return;
   const auto* done = std::get_if<hub::ChangeReply>(&reply);
   if (done == nullptr || done->outcome != hub::ChangeReply::Outcome::kDone) return;
   v1::ChatChange change;

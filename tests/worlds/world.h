@@ -46,8 +46,7 @@ struct Outcome {
 class World {
  public:
   // `out`: where the trace is printed; null: nowhere.
-  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone,
-        const Chosen& chosen = {});
+  World(uint64_t seed, std::ostream* out, Mutant mutant = Mutant::kNone, const Chosen& chosen = {});
   ~World();
   Outcome Run();
 
@@ -103,7 +102,7 @@ class World {
   void KillKeeper();
   bool Stored(const v1::Message& message);
 
-  // ---- planted faults between a broker and the rest (world_mutants.cc)
+  // ---- faults between a broker and the rest (world_mutants.cc)
   int CopiesOfRelayed();
   void SpoilReply(hub::Reply& reply);
   bool IgnoresKick();
@@ -130,10 +129,15 @@ class World {
   void FreezeHub(int64_t until);
   // world_failover.cc
   void MasterFalters();
-  void MuteHub(bool muted);
+  void MuteMaster(bool muted);
+  bool Untold(const hub::Call& call) const;
   void MasterDies();
+  void GoBackToReplica();
   void ReplicaTakesOver();
+  void NobodyCanProve();
   void RaiseReceived(hub::Call& call) const;
+  uint32_t ServerOf(const hub::Call& call) const;
+  uint32_t ServerOf(uint32_t partition) const;
   std::string RestlessBrokers();
   void CheckBrokers();
   // world_people.cc
@@ -182,13 +186,15 @@ class World {
     kDead,     // nobody can connect
   };
   HubFails hub_fails_ = HubFails::kNot;
+  uint32_t failing_ = 0;  // the server
   struct Replica {
     hub::fake::HubState state;
     Ledger::Books books;
   };
-  std::optional<Replica> replica_;  // while the master falters: what it has
-  int64_t ids_from_ms_ = 0;         // what was received before counts as received then
-  int64_t hub_stepped_at_ = INT64_MIN / 2;  // its clock
+  std::optional<Replica> replica_;           // while the master falters: what it has
+  bool untold_ = false;                      // is what the hub does at the moment
+  std::map<uint32_t, int64_t> ids_from_ms_;  // by server: what came before counts as of then
+  int64_t hub_stepped_at_ = INT64_MIN / 2;   // its clock
   std::shared_ptr<const KeySet> keys_;
   hub::FakeHub hub_;
   Ledger ledger_;

@@ -12,7 +12,10 @@ bool World::Rarely() {
   return true;
 }
 
-int World::CopiesOfRelayed() { return mutant_ == Mutant::kRelayDrops && dice_.Chance(300) ? 0 : 1; }
+int World::CopiesOfRelayed() {
+  if (untold_) return 0;
+  return mutant_ == Mutant::kRelayDrops && dice_.Chance(300) ? 0 : 1;
+}
 
 void World::SpoilReply(hub::Reply& reply) {
   auto* beat = std::get_if<hub::BeatReply>(&reply);
