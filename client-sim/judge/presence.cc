@@ -45,13 +45,14 @@ void PresenceJudge::Down(uint32_t user_id, uint32_t device_id, int64_t now_ms) {
     }
   }
   if (!device.up) return;
+  User& user = users_[user_id];
+  // One connection has to last: that there was always some device does not make it steady.
+  const int64_t shown_after = options_.online_after_ms + options_.early_slack_ms;
+  if (now_ms - device.since >= shown_after) user.was_steady = true;
   device.up = false;
   device.since = now_ms;
-  User& user = users_[user_id];
   user.steady_since = now_ms;
   if (--user.up > 0) return;
-  const int64_t shown_after = options_.online_after_ms + options_.early_slack_ms;
-  if (now_ms - user.up_since >= shown_after) user.was_steady = true;
   user.down_since = now_ms;
   if (!user.observers.empty()) CheckAt(user_id, now_ms + options_.offline_after_ms + Late());
 }

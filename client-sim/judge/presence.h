@@ -57,7 +57,7 @@ class PresenceJudge {
     int64_t down_since = kLongAgo;    // while up == 0
     int64_t absent_until = kLongAgo;  // end of the last absence that outlasted the grace
     int64_t gone_until = kLongAgo;    // end of the last one that must have been seen as such
-    bool was_steady = false;          // connected long enough to be shown since then, for sure
+    bool was_steady = false;          // a device was, long enough to be shown since then, for sure
     std::vector<Observer> observers;
   };
   struct Device {

@@ -173,6 +173,38 @@ TEST_F(JudgePresence, ARedisPauseTakesNobodyOffline) {
   ExpectWrong("offline while connected");
 }
 
+// Each of two devices for less than 3 s, one of them always: none was a steady connection.
+TEST_F(JudgePresence, DevicesThatTakeTurnsNeedNotShow) {
+  const DeviceId tablet = oracle_.Expect("bob", "tablet");
+  Pass(20'000);
+  Up(bob_);
+  Pass(2'500);
+  Up(tablet);
+  Pass(100);
+  Down(bob_);
+  Pass(2'500);
+  Down(tablet);
+  Pass(100);
+  Show(false);
+  Pass(60'000);
+  oracle_.Finish(At());
+  ExpectRight();
+}
+
+TEST_F(JudgePresence, OneOfTwoDevicesWasThereForLong) {
+  const DeviceId tablet = oracle_.Expect("bob", "tablet");
+  Pass(20'000);
+  Up(bob_);
+  Pass(4'600);
+  Up(tablet);
+  Down(bob_);
+  Pass(100);
+  Down(tablet);
+  Pass(100);
+  Show(false);
+  ExpectWrong("within the grace");
+}
+
 TEST_F(JudgePresence, WhoComesBackMustBeToldAgain) {
   Come();
   Pass(30'000);
