@@ -28,9 +28,11 @@ enum class Mutant {
   kIgnoresKick,     // a connection that is to be closed stays open
   kKeepsLeases,     // leases neither run out nor go back
   kNeverClears,     // who is to clear dead brokers does not
-  // Of worlds with failovers only:
+  // From here on, of worlds with failovers only:
   kUnreplicated,  // answers are given before replicas have what they rest on
   kOldIds,        // after a failover ids are given from when a send was received
+  kRelaysAhead,   // ... relayed messages are
+  kReadsAhead,    // ... a history is read
   kCount
 };
 
@@ -40,6 +42,6 @@ inline constexpr std::string_view kMutantNames[] = {
     "stays-online",  "task-dropped",    "accepts-unstored", "loses-delivered",
     "marks-ahead",   "ignores-cleared", "skips-page",       "relay-drops",
     "ignores-kick",  "keeps-leases",    "never-clears",     "unreplicated",
-    "old-ids"};
+    "old-ids",       "relays-ahead",    "reads-ahead"};
 
 }  // namespace nightjar::worlds

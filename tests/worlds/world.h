@@ -76,7 +76,7 @@ class World {
   hub::FakeHub& hub() { return hub_; }
   // The hub can be connected to; it answers.
   bool HubThere() const { return hub_fails_ != HubFails::kDead; }
-  bool HubAnswers() const { return hub_fails_ == HubFails::kNot; }
+  bool HubAnswers() const { return hub_fails_ == HubFails::kNot || mutant_ == Mutant::kReadsAhead; }
 
   // ---- lines
   ConnPtr NewConn(int phone, const std::string& uid, const std::string& device);

@@ -13,7 +13,7 @@ bool World::Rarely() {
 }
 
 int World::CopiesOfRelayed() {
-  if (untold_) return 0;
+  if (untold_ && mutant_ != Mutant::kRelaysAhead) return 0;
   return mutant_ == Mutant::kRelayDrops && dice_.Chance(300) ? 0 : 1;
 }
 

@@ -80,6 +80,7 @@ TEST_P(PlantedFaults, AreFound) {
   options.jobs = Jobs();
   options.mutant = static_cast<Mutant>(GetParam());
   options.most_failures = 1;
+  if (options.mutant >= Mutant::kUnreplicated) options.chosen.failovers = 1;
   EXPECT_FALSE(RunWorlds(options, nullptr).failed.empty());
 }
 
