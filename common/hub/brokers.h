@@ -29,9 +29,9 @@ using BrokerName = std::string;
 // cleared.
 // 4. first, or another epoch: claims all earlier incarnations of its own id.
 // 5. may_clear, and the caller itself had lived and its own last beat before this one is no older
-//    than ttl_ms (a beat that a pause of the hub held up judges nobody): claims those whose claim
-//    is over (longest over first), then the dead among the living (longest silent first), as long
-//    as `clear` has fewer than kClearAtOnce.
+//    than half of ttl_ms (a pause of the hub makes all beats late, not all alike: such a beat judges
+//    nobody): claims those whose claim is over (longest over first), then the dead among the living
+//    (longest silent first), as long as `clear` has fewer than kClearAtOnce.
 // The list's version grows by one in a call that changes it. kCleared and kTaken: nothing was done,
 // of the reply only the epoch counts.
 inline constexpr size_t kClearAtOnce = 4;

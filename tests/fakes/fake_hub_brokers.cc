@@ -60,7 +60,7 @@ Reply FakeHub::Do(const Beat& c) {
       list_changed = true;
     }
   }
-  const bool judges = lived && state_.living[c.broker] >= dead_before;
+  const bool judges = lived && state_.living[c.broker] >= Clock() - c.ttl_ms / 2;
   state_.living[c.broker] = Clock();
   for (const auto& name : c.clearing) {
     if (state_.dying.count(name) > 0) state_.dying[name] = Clock() + c.ttl_ms;

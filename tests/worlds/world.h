@@ -73,6 +73,8 @@ class World {
   hub::Reply Execute(const hub::Call& asked, const std::string& who);
   void NotOnePartition(const hub::Call& call);
   const hub::fake::HubState& state() const { return hub_.state(); }
+  // ... of it what somebody may know of.
+  const hub::fake::HubState& Told() const { return replica_ ? replica_->state : state(); }
   hub::FakeHub& hub() { return hub_; }
   // The hub can be connected to; it answers.
   bool HubThere() const { return hub_fails_ != HubFails::kDead; }

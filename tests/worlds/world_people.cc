@@ -75,13 +75,13 @@ std::vector<std::string> World::SomePeople() {
 }
 
 size_t World::Groups() const {
-  return static_cast<size_t>(std::count_if(state().chats.begin(), state().chats.end(),
+  return static_cast<size_t>(std::count_if(Told().chats.begin(), Told().chats.end(),
                                            [](const auto& chat) { return !chat.second.direct; }));
 }
 
 std::string World::SomeGroup(const std::string& uid) {
   std::vector<std::string> groups;
-  for (const auto& [id, chat] : state().chats) {
+  for (const auto& [id, chat] : Told().chats) {
     if (!chat.direct && chat.IsMember(uid)) groups.push_back(id);
   }
   return groups.empty() ? "" : dice_.Of(groups);
@@ -94,7 +94,7 @@ std::string World::SomeChat(const std::string& uid) {
   }
   // Now and then into a group that has never had, or has no more, this person.
   if (dice_.Chance(30)) {
-    for (const auto& [id, chat] : state().chats) {
+    for (const auto& [id, chat] : Told().chats) {
       if (!chat.direct) return id;
     }
   }

@@ -83,8 +83,9 @@ local function beat(keys, argv)
     if superseded == nil then return {2, epoch} end
     changed = changed or superseded
   end
-  -- Who was not heard itself for so long cannot judge: this beat may have waited behind a pause.
-  local judges = argv[3] == '1' and lived and tonumber(lived) >= dead_before
+  -- Who was not heard itself for long cannot judge: this beat may have waited behind a pause, which made
+  -- those of others late, and by up to a beat more than this one.
+  local judges = argv[3] == '1' and lived and tonumber(lived) >= now - math.floor(ttl / 2)
   call('ZADD', K_BROKERS, now, name)
   for i = 7, #argv do call('ZADD', K_DYING, 'XX', till, argv[i]) end
 

@@ -78,6 +78,17 @@ TEST_P(BrokerTest, ABeatThatWasHeldUpJudgesNobody) {
   EXPECT_EQ(Ask<BeatReply>(begin).clear, (Names{kB3, kB1, kB2}));
 }
 
+// It finds the last beats of brokers up to a beat apart.
+TEST_P(BrokerTest, APauseALittleShorterThanTheTtlMakesNobodyDead) {
+  world().Advance(kTtl / 4);
+  Beat(kB1);
+  world().Advance(kTtl - kTtl / 4 + 1);
+  EXPECT_TRUE(Beat(kB1, true).clear.empty()) << "the others have been silent for longer than ttl";
+  Beat(kB2);
+  world().Advance(kTtl / 2);
+  EXPECT_EQ(Beat(kB1, true).clear, Names{kB3}) << "half of ttl is not too late";
+}
+
 TEST_P(BrokerTest, WhoMayNotClearClaimsNothing) {
   world().Advance(kTtl + 1);
   Beat(kB1);
