@@ -55,12 +55,12 @@ struct PendingHeads {
 struct PendingSetPresence {
   hub::SetPresence call;
   uint32_t tries = 0;
-  uint64_t relays = 0;  // State::presence_relays when it was asked
-  uint64_t run = 0;     // of the clearing stage
+  uint64_t words = 0;  // State::presence_words when it was asked
+  uint64_t run = 0;    // of the clearing stage
 };
 struct PendingWatch {
   std::vector<std::string> uids;
-  uint64_t relays = 0;
+  uint64_t words = 0;
   bool on = true;  // they are watched here
 };
 struct PendingBeat {

@@ -80,7 +80,7 @@ void OnPresenceTimer(State& s, const std::string& who) {
 bool SetOffline(State& s, const PendingLogout& pending, const hub::LogoutReply& reply) {
   if (reply.routes > 0 || !reply.online) return false;
   hub::SetPresence call{pending.call.uid, false, pending.call.broker, s.now.unix_ms};
-  PendingSetPresence set{call, 0, s.presence_relays, pending.run};
+  PendingSetPresence set{call, 0, s.presence_words, pending.run};
   if (pending.run == 0) {
     session_line::Put(s, std::move(set));
   } else {  // the clearing stage has a bound of its own

@@ -106,7 +106,7 @@ struct OnReply {
   }
   void operator()(PendingSetPresence& pending) const {
     const hub::PresenceState* state = presence::OnSet(s, pending, reply);
-    if (state != nullptr) watch::Told(s, *state, pending.relays);
+    if (state != nullptr) watch::OnSet(s, *state, pending.words);
     if (pending.run == 0) return session_line::Answered(s);
     clearing::OnEnded(s, pending.run, std::holds_alternative<hub::SetPresenceReply>(reply));
   }

@@ -14,7 +14,7 @@ void Submit(State& s, PendingLogout pending) {
   Ask(s, std::move(call), std::move(pending));
 }
 void Submit(State& s, PendingSetPresence pending) {
-  pending.relays = s.presence_relays;
+  pending.words = s.presence_words;
   hub::SetPresence call = pending.call;
   Ask(s, std::move(call), std::move(pending));
 }

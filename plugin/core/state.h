@@ -179,8 +179,10 @@ struct Watcher {  // a subscription to somebody's presence
 // A user whose presence is watched here. The hub is told once, however many watch.
 struct Watched {
   std::vector<Watcher> watchers;
-  uint64_t relayed = 0;  // State::presence_relays at the newest relayed change
-  bool online = false;   // as relayed then
+  // State::presence_words at the newest word of it that came by relay, and at the newest that came
+  // so or in answer to a change of this broker's own.
+  uint64_t relayed = 0, newest = 0;
+  bool online = false;  // as the newest of these says
   // What is being shown: to the watchers before this place it has been.
   hub::PresenceState state;
   size_t shown_to = 0;
@@ -231,7 +233,7 @@ struct State {
   uint64_t last_attempt = 0;
   std::unordered_map<std::string, Watched> watched;  // by uid
   WatchesState watches;
-  uint64_t presence_relays = 0;                            // changes told by other brokers, counted
+  uint64_t presence_words = 0;  // of changes, this broker's and others', counted
   std::unordered_map<std::string, PresenceWait> presence;  // by "<uid> <broker>"; the newest wins
   std::set<std::pair<int64_t, SessionId>> expiries;        // by whole second
   FanOutState fan_out;

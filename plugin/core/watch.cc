@@ -26,7 +26,7 @@ void PublishState(State& s, const Watcher& watcher, const hub::PresenceState& st
 void Step(State& s) {
   WatchesState& watches = s.watches;
   if (watches.under_way > 0 || watches.waits || watches.line.empty()) return;
-  PendingWatch on{{}, s.presence_relays, true}, off{{}, s.presence_relays, false};
+  PendingWatch on{{}, s.presence_words, true}, off{{}, s.presence_words, false};
   for (size_t i = 0; i < kBatch && !watches.line.empty(); ++i) {
     std::string uid = std::move(watches.line.front());
     watches.line.pop_front();
@@ -82,6 +82,15 @@ void Show(State& s, Watched& watched, const hub::PresenceState& state) {
   watched.shown_to = 0;
   if (!std::exchange(watched.showing, true)) s.watches.shows.push_back(state.uid);
   ShowSome(s);
+}
+
+// As a Watch found it. Over several servers its parts may be answered long before the whole, and
+// what was set meanwhile is known already.
+void Found(State& s, const hub::PresenceState& state, uint64_t words) {
+  const auto it = s.watched.find(state.uid);
+  if (it == s.watched.end()) return;
+  if (it->second.newest > words && it->second.online != state.online) return Line(s, state.uid);
+  Show(s, it->second, state);
 }
 
 void TakeOut(Watched& watched, SessionId session, Encoding encoding) {
@@ -142,23 +151,23 @@ void Forget(State& s, Session& session) {
   }
 }
 
-void Told(State& s, const hub::PresenceState& state, uint64_t relays) {
+void OnSet(State& s, const hub::PresenceState& state, uint64_t words) {
   const auto it = s.watched.find(state.uid);
   if (it == s.watched.end()) return;
   Watched& watched = it->second;
-  if (watched.relayed > relays && watched.online != state.online) {
-    return Ask(s, state.uid);
-  }
+  if (watched.relayed > words && watched.online != state.online) return Ask(s, state.uid);
+  watched.newest = ++s.presence_words;
+  watched.online = state.online;
   Show(s, watched, state);
 }
 
 void OnRelayed(State& s, const hub::PresenceState& state) {
-  ++s.presence_relays;
+  ++s.presence_words;
   const auto it = s.watched.find(state.uid);
   if (it == s.watched.end()) {  // the word that nobody watches was lost
     return Ask(s, state.uid);
   }
-  it->second.relayed = s.presence_relays;
+  it->second.relayed = it->second.newest = s.presence_words;
   it->second.online = state.online;
   Show(s, it->second, state);
 }
@@ -177,7 +186,7 @@ void OnWatch(State& s, const PendingWatch& pending, hub::Reply& reply) {
     if (std::exchange(s.watches.waits, true)) return;
     return s.timers.Add(s.now.mono_ms + kAgainMs, TimerKind::kWatches, 0);
   }
-  for (const hub::PresenceState& state : got->states) Told(s, state, pending.relays);
+  for (const hub::PresenceState& state : got->states) Found(s, state, pending.words);
   Step(s);
 }
 

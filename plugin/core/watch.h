@@ -19,9 +19,9 @@ void Off(State& s, Session& session, const Topic& topic);
 // The session is over.
 void Forget(State& s, Session& session);
 
-// Presence as a call of this broker made or found it. `relays`: State::presence_relays when it was
-// asked. What came by relay since may be newer or older: then the hub is asked once more.
-void Told(State& s, const hub::PresenceState& state, uint64_t relays);
+// Presence as a SetPresence of this broker made or found it. `words`: State::presence_words when it
+// was asked. What came by relay since may be newer or older: then the hub is asked once more.
+void OnSet(State& s, const hub::PresenceState& state, uint64_t words);
 void OnRelayed(State& s, const hub::PresenceState& state);
 
 // All that is watched is said again: interests or changes may have been lost.
