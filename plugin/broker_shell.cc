@@ -214,6 +214,7 @@ int BrokerShell::OnMessage(mosquitto_evt_message& event) {
   event.retain = false;  // nothing is ever retained here
   if (event.client == wake_connection_) {
     DrainHub();
+    FeedTime();
     return MOSQ_ERR_SUCCESS;
   }
   const Session* const session = sessions_.FindClient(event.client);
@@ -279,7 +280,6 @@ void BrokerShell::DrainHub() {
   for (core::HubReplied& reply : drained_.replies) Feed(std::move(reply));
   for (hub::Relayed& what : drained_.relayed) Feed(core::Relayed{std::move(what)});
   drained_.clear();
-  FeedTime();
 }
 
 // What is due within a ms is the rest of a long piece of work: the broker reads its connections and
