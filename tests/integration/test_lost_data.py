@@ -6,17 +6,11 @@ import shutil
 import pytest
 
 from harness.device import Device
+from harness.stack import Stack
 from harness.talker import Talker, check_inbox, messages, whole_history
 from harness.waiting import poll
-from nj import probe
 
 FAST = {"sends_per_s": 100_000, "sends_burst": 100_000, "hub_start_wait_ms": 10_000}
-PARTITIONS = 64
-
-
-def flush(stack):
-    for port in stack.masters():
-        assert probe.redis(port, "FLUSHALL") == b"+OK"
 
 
 def lose_the_disk(stack):
@@ -32,7 +26,7 @@ def lose_the_disk(stack):
         stack.start(name)
 
 
-lost = pytest.mark.parametrize("lose", [flush, lose_the_disk], ids=["flushall", "lost disk"])
+lost = pytest.mark.parametrize("lose", [Stack.flush, lose_the_disk], ids=["flushall", "lost disk"])
 
 
 def wait_for_epochs_above(epochs):
@@ -45,13 +39,6 @@ def wait_for_epochs_above(epochs):
     assert len({device.epoch for device in epochs}) == 1 or len(one.masters()) > 1   # each partition has its own
 
 
-def wait_for_empty_journal(stack):
-    """The persister takes what is in the journal into the store, and only then out of Redis."""
-    def left():
-        return sum(int(stack.redis("LLEN", f"journal:{{{p}}}", partition=p)[1:]) for p in range(PARTITIONS))
-    poll(lambda: left() == 0, "the journal to be empty", 20)
-
-
 @lost
 def test_everybody_is_told_and_chats_on(own_stack, user, lose):
     stack = own_stack(options=FAST)
@@ -61,7 +48,7 @@ def test_everybody_is_told_and_chats_on(own_stack, user, lose):
     away.message("before")
     away.wait_acked()
     away.close()
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     epochs = {device: device.epoch for device in (a, b, idle)}
 
     lose(stack)
@@ -77,7 +64,7 @@ def test_everybody_is_told_and_chats_on(own_stack, user, lose):
     assert (away.epoch == a.epoch or len(stack.masters()) > 1) and away.texts() == ["before", "welcome back"]
     assert b.texts() == ["before"] + [f"after {i}" for i in range(20)]
     # What the store had taken before is still there, and ids went on above it.
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     history = whole_history(a, chat)
     assert [message.text for message in history] == b.texts()
     assert [message.msg_id for message in history][1:] == sent == sorted(sent)
@@ -100,7 +87,7 @@ def test_in_mid_chat(own_stack, user, lose):
         talker.join()
 
     chat = f"d:{min(uids)}:{max(uids)}"
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     history = {message.text: message.msg_id for message in whole_history(talkers[0].device, chat)}
     for talker, other in (talkers, talkers[::-1]):
         after = {text: msg_id for text, msg_id in other.accepted.items() if text not in sent_before}

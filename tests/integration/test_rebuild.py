@@ -8,18 +8,12 @@ import pytest
 
 from harness.device import Device
 from harness.proto import pb
+from harness.stack import PARTITIONS
 from harness.talker import Talker, judge, messages, whole_history
 from harness.waiting import SLOWNESS, poll
 from nj import probe
 
 FAST = {"sends_per_s": 100_000, "sends_burst": 100_000, "hub_start_wait_ms": 10_000}
-PARTITIONS = 64
-
-
-def wait_for_empty_journal(stack, seconds=30):
-    def left():
-        return sum(int(stack.redis("LLEN", f"journal:{{{p}}}")[1:]) for p in range(PARTITIONS))
-    poll(lambda: left() == 0, "the journal to be empty", seconds)
 
 
 def begin_rebuild(stack, *args):
@@ -37,15 +31,15 @@ def end(process, code=0):
 
 def closed(stack):
     """How many partitions are."""
-    return sum(int(stack.redis("HEXISTS", f"hub:{{{p}}}", "closed")[1:]) for p in range(PARTITIONS))
+    return sum(int(stack.redis("HEXISTS", f"hub:{{{p}}}", "closed", partition=p)[1:]) for p in range(PARTITIONS))
 
 
 def push_settings(stack):
-    port = stack.inner.data["redis"]["port"]
     everything = {}
-    for key in probe.redis_list(port, "KEYS", "push:*"):
-        values = probe.redis_list(port, "HGETALL", key.decode())
-        everything[key] = dict(zip(values[::2], values[1::2]))
+    for port in stack.masters():
+        for key in probe.redis_list(port, "KEYS", "push:*"):
+            values = probe.redis_list(port, "HGETALL", key.decode())
+            everything[key] = dict(zip(values[::2], values[1::2]))
     return everything
 
 
@@ -84,7 +78,7 @@ def test_people_chat_on_with_their_history(own_stack, user, store):
         device.message(text)
         device.wait_acked()
     away.close()
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     before = {chat: shown(a, chat) for chat in (direct, group)}
     told = push_settings(stack)
     epochs = {device: device.epoch for device in (a, b)}
@@ -93,7 +87,7 @@ def test_people_chat_on_with_their_history(own_stack, user, store):
         assert "a persister is at work" in end(begin_rebuild(stack), 1)
         assert closed(stack) == 0
     stack.stop("persister")
-    assert stack.redis("FLUSHALL") == b"+OK"
+    stack.flush()
     assert "rebuilt" in end(begin_rebuild(stack))
     stack.start("persister")
     wait_for_resync((a, b), epochs)
@@ -117,7 +111,7 @@ def test_people_chat_on_with_their_history(own_stack, user, store):
     assert all(new[chat] > first.msg_id for (chat, _), (_, _, first) in old.items())
     b.message("on")
     a.message("on we go")
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     for chat in (direct, group):
         history = whole_history(a, chat)
         ids = [message.msg_id for message in history]
@@ -146,10 +140,10 @@ def test_people_who_go_on_meanwhile_lose_nothing(own_stack, user):
     founder.wait_acked()
     founder.close()
     talkers = [Talker(stack, uid, 100, chat=chat) for uid in uids]
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     stack.stop("persister")
     stack.pause("b1")       # so that it is the rebuild that finds Redis empty
-    assert stack.redis("FLUSHALL") == b"+OK"
+    stack.flush()
     for talker in talkers:
         talker.start()
     rebuild = begin_rebuild(stack)
@@ -176,11 +170,11 @@ def test_killed_in_the_middle_and_run_again(own_stack, user):
     for talker in talkers:
         talker.join()
     chat = f"d:{min(uids)}:{max(uids)}"
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     epochs = {talker.device: talker.device.epoch for talker in talkers}
     stack.stop("persister")
     stack.pause("b1")
-    assert stack.redis("FLUSHALL") == b"+OK"
+    stack.flush()
     left_closed = 0
     for _ in range(12):
         rebuild = begin_rebuild(stack)
@@ -213,9 +207,9 @@ def test_without_a_rebuild_the_persister_says_that_one_is_needed(own_stack, user
     a, b = Device(stack, user("a")).online(), Device(stack, user("b")).online()
     a.say(b.uid, "hello")
     b.message("hello")
-    wait_for_empty_journal(stack)
+    stack.wait_for_empty_journal()
     assert "nightjar-persister rebuild" not in stack.log("persister")
-    assert stack.redis("FLUSHALL") == b"+OK"
+    stack.flush()
     poll(lambda: "run nightjar-persister rebuild" in stack.log("persister"), "the warning", 30)
     # A persister that runs has the store open: nothing is closed behind its back.
     assert "another process has it open" in end(begin_rebuild(stack), 1)

@@ -11,6 +11,7 @@ from harness.waiting import PRESET, SLOWNESS, poll
 from nj import cluster, probe, process, sanitizers, sentinel, stack as nj_stack
 
 NJ = os.path.join(ROOT, "nj")
+PARTITIONS = 64
 
 
 def nj(*args, timeout=90, **kwargs):
@@ -133,6 +134,17 @@ class Stack:
         """The ports of all servers that together are the hub."""
         redis = self.inner.data["redis"]
         return cluster.masters(redis["redis_ports"]) if redis["mode"] == "cluster" else [self.inner.master_port()]
+
+    def flush(self):
+        """The hub loses everything."""
+        for port in self.masters():
+            assert probe.redis(port, "FLUSHALL") == b"+OK"
+
+    def wait_for_empty_journal(self, seconds=20):
+        """The persister takes what is in the journal into the store, and only then out of Redis."""
+        def left():
+            return sum(int(self.redis("LLEN", f"journal:{{{p}}}", partition=p)[1:]) for p in range(PARTITIONS))
+        poll(lambda: left() == 0, "the journal to be empty", seconds)
 
     def hub_servers(self):
         """The names of the servers that hold data: masters, and replicas if there are any."""
