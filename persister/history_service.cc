@@ -42,10 +42,24 @@ void HistoryService::Stop() {
 }
 
 HistoryService::Counters HistoryService::counters() const {
-  return {taken_, answered_, failed_, refused_, bad_, too_old_};
+  return {taken_, answered_, failed_, refused_, bad_, too_old_, repeated_};
 }
 
-void HistoryService::Take(std::string_view payload, const ReplyFn& reply) {
+HistoryService::Key HistoryService::KeyOf(const v1::StoreRequest& request) {
+  return {request.reply_topic(), request.attempt()};
+}
+
+bool HistoryService::Enter(const Key& key) {
+  std::lock_guard lock(inside_mutex_);
+  return inside_.insert(key).second;
+}
+
+void HistoryService::Leave(const Key& key) {
+  std::lock_guard lock(inside_mutex_);
+  inside_.erase(key);
+}
+
+void HistoryService::Take(std::string_view payload, bool repeat, const ReplyFn& reply) {
   ++taken_;
   Job job;
   if (!job.request.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
@@ -53,10 +67,16 @@ void HistoryService::Take(std::string_view payload, const ReplyFn& reply) {
     ++bad_;  // whom to tell cannot be trusted either
     return;
   }
+  if (repeat) ++repeated_;
+  const Key key = KeyOf(job.request);
+  if (!Enter(key)) return;
   job.reply = reply;
   job.taken_ms = SystemNow().mono_ms;
+  job.repeat = repeat;
   if (jobs_.TryPush(std::move(job))) return;
+  Leave(key);
   ++refused_;  // the job is untouched
+  if (repeat) return;
   Answer(job.request,
          ErrorResponse(job.request, Code::kResourceExhausted, "too many requests for history",
                        options_.retry_after_ms),
@@ -65,15 +85,18 @@ void HistoryService::Take(std::string_view payload, const ReplyFn& reply) {
 
 void HistoryService::Run() {
   while (auto job = jobs_.Take(-1)) {
+    const Key key = KeyOf(job->request);
     if (SystemNow().mono_ms - job->taken_ms > options_.too_old_ms) {
       ++too_old_;
+      Leave(key);
       continue;
     }
     v1::Response response = reader_.Answer(job->request.uid(), job->request.request());
     const bool failed = response.has_error() && (response.error().code() == v1::UNAVAILABLE ||
                                                  response.error().code() == v1::INTERNAL);
     ++(failed ? failed_ : answered_);
-    Answer(job->request, std::move(response), job->reply);
+    Leave(key);
+    if (!failed || !job->repeat) Answer(job->request, std::move(response), job->reply);
   }
 }
 

@@ -8,9 +8,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "nightjar/v1/hub.pb.h"
@@ -32,14 +35,17 @@ class HistoryService {
   };
   struct Counters {
     uint64_t taken = 0, answered = 0, failed = 0, refused = 0, bad = 0, too_old = 0;
+    uint64_t repeated = 0;  // of taken: nobody had answered within a second
   };
 
   // `reader` must outlive the service.
   HistoryService(Options options, ChatReader& reader);
   ~HistoryService();  // Stop()
 
-  // `payload`: a serialized StoreRequest, from outside: anything.
-  void Take(std::string_view payload, const ReplyFn& reply);
+  // `payload`: a serialized StoreRequest, from outside: anything. A repeat has been told to every
+  // persister, and the first answer counts: it is answered only with what was asked for, so that no
+  // persister that cannot outruns one that can; and not if it still is to be answered here.
+  void Take(std::string_view payload, bool repeat, const ReplyFn& reply);
   // Answers what is queued, then joins the threads. Repeatable.
   void Stop();
 
@@ -50,14 +56,22 @@ class HistoryService {
     v1::StoreRequest request;
     ReplyFn reply;
     int64_t taken_ms = 0;  // mono
+    bool repeat = false;
   };
+  using Key = std::pair<std::string, uint64_t>;  // where the answer goes, attempt
+  static Key KeyOf(const v1::StoreRequest& request);
+  bool Enter(const Key& key);  // false: it is waiting or being answered
+  void Leave(const Key& key);
   void Run();
   void Answer(const v1::StoreRequest& request, v1::Response response, const ReplyFn& reply);
 
   const Options options_;
   ChatReader& reader_;
   Mailbox<Job> jobs_;
-  std::atomic<uint64_t> taken_{0}, answered_{0}, failed_{0}, refused_{0}, bad_{0}, too_old_{0};
+  std::atomic<uint64_t> taken_{0}, answered_{0}, failed_{0}, refused_{0}, bad_{0}, too_old_{0},
+      repeated_{0};
+  std::mutex inside_mutex_;
+  std::set<Key> inside_;  // bounded by the queue and the threads
   std::vector<std::thread> threads_;
 };
 

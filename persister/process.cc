@@ -45,8 +45,9 @@ std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOption
   to.host = broker.host;
   to.port = broker.port;
   to.client_id = std::string(kServiceUser) + ":" + options.id;
-  // QoS 0: the broker asks again after a second, and a reader can ask again at any time.
-  to.subscriptions = {{"$share/store/svc/store/#", 0}};
+  // One of all persisters gets a request, whichever it is, and all of them get what was not
+  // answered within a second. QoS 0: a reader can ask again at any time.
+  to.subscriptions = {{"$share/store/svc/store/#", 0}, {"svc/again/#", 0}};
   to.credentials = [token = options.token, id = options.id] {
     return ServiceCredentials(token, id);
   };
@@ -57,8 +58,9 @@ std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOption
       log::Warning("broker {}: not connected: {}", name, why);
     }
   };
-  to.on_message = [&service, client](std::string_view, std::string_view payload) {
-    service.Take(payload, [client](const std::string& topic, const std::string& reply) {
+  to.on_message = [&service, client](std::string_view asked_on, std::string_view payload) {
+    const bool repeat = asked_on.starts_with("svc/again/");
+    service.Take(payload, repeat, [client](const std::string& topic, const std::string& reply) {
       if (mqtt::Client* c = client->load()) {
         if (const Status s = c->Publish(topic, reply, 0); !s.ok()) {
           log::Debug("an answer could not be sent: {}", s.message());
@@ -77,10 +79,10 @@ void LogCounters(const JournalWorker& worker, const HistoryService& service) {
   log::Info(
       "counters stored={} rounds={} failures={} dead={} stalled={} fenced={} requests={} "
       "answered={} "
-      "failed={} refused={} bad={} too_old={}",
+      "failed={} refused={} bad={} too_old={} repeated={}",
       journal.stored, journal.rounds, journal.failures, journal.dead, journal.stalled,
       journal.fenced, history.taken, history.answered, history.failed, history.refused, history.bad,
-      history.too_old);
+      history.too_old, history.repeated);
 }
 
 void WarnIfLost(hub::Hub& hub, Store& store) {

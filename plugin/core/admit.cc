@@ -112,7 +112,8 @@ bool MaySubscribe(const Session& session, const Topic& topic, std::string_view f
       return true;
     case TopicKind::kNone:
     case TopicKind::kService:
-      return session.service && (filter == "svc/store/#" || filter == "$share/store/svc/store/#");
+      return session.service && (filter == "svc/store/#" || filter == "svc/again/#" ||
+                                 filter == "$share/store/svc/store/#");
     case TopicKind::kSend:
     case TopicKind::kAck:
     case TopicKind::kRequest:

@@ -54,10 +54,10 @@ void AskStore(State& s, JobPtr job) {
   ask.set_attempt(attempt);
   const std::string& about = job->chat.empty() ? job->uid : job->chat;
   StoreWait wait;
-  wait.topic = fmt::format("svc/store/{}", PartitionOf(about, s.config.partitions));
+  wait.partition = PartitionOf(about, s.config.partitions);
   wait.payload = ask.SerializeAsString();
   wait.job = std::move(job);
-  s.out->list.emplace_back(PublishAll{wait.topic, wait.payload});
+  s.out->list.emplace_back(PublishAll{fmt::format("svc/store/{}", wait.partition), wait.payload});
   s.store.emplace(attempt, std::move(wait));
   s.timers.Add(s.now.mono_ms + s.config.store_retry_ms, TimerKind::kStore, attempt);
 }
@@ -280,7 +280,8 @@ void OnStoreTimer(State& s, uint64_t attempt) {
   }
   if (!wait.repeated) {
     wait.repeated = true;
-    s.out->list.emplace_back(PublishAll{wait.topic, wait.payload});
+    // To all of them: whose turn it was may be stopped or cut off, and its turn comes again.
+    s.out->list.emplace_back(PublishAll{fmt::format("svc/again/{}", wait.partition), wait.payload});
     s.timers.Add(s.now.mono_ms + s.config.store_give_up_ms, TimerKind::kStore, attempt);
     return;
   }

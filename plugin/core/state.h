@@ -159,7 +159,8 @@ struct DrainState {
 
 struct StoreWait {  // a request put to the persisters
   std::unique_ptr<RequestJob> job;
-  std::string topic, payload;
+  std::string payload;
+  uint32_t partition = 0;
   bool repeated = false;
 };
 

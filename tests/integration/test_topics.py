@@ -23,7 +23,7 @@ DENIED = ["inbox/{other}", "json/inbox/{other}", "tail/{other}", "json/tail/{oth
           "presence/+", "presence/#", "json/presence/+", "presence/+/phone", "presence/{uid}/phone",
           "presence/{uid}/+", "chat/send", "chat/#", "s", "a", "r", "$SYS/#", "$SYS/broker/uptime",
           "$share/g/inbox/{uid}", "$share/g/i", "$share/g/presence/{other}", "svc/#", "svc/store/+", "svc/store/1",
-          "svc/reply/x", "$share/store/svc/store/#", "nightjar/#", "other", "json/i", "/inbox/{uid}",
+          "svc/store/#", "svc/again/#", "svc/again/1", "svc/reply/x", "$share/store/svc/store/#", "nightjar/#", "other", "json/i", "/inbox/{uid}",
           "Inbox/{uid}"]
 
 

@@ -350,6 +350,7 @@ void Broker::ServiceIn() {
     if (verdict != core::Verdict::kAllow) return ServiceLater();
     service_ = session;
     Feed(core::SubscribeAsked{session, "$share/store/svc/store/#", 0});
+    Feed(core::SubscribeAsked{session, "svc/again/#", 0});
   });
 }
 

@@ -64,7 +64,11 @@ TEST_F(Requests, WithoutAPersisterItIsRepeatedOnceThenUnavailable) {
   world.Advance(900);
   EXPECT_EQ(world.published().size(), 1U);
   world.Advance(200);
-  EXPECT_EQ(world.published().size(), 2U);
+  ASSERT_EQ(world.published().size(), 2U);
+  const std::string topic = world.published()[0].topic;
+  ASSERT_TRUE(topic.starts_with("svc/store/")) << topic;
+  EXPECT_EQ(world.published()[1].topic, "svc/again/" + topic.substr(10)) << "all of them hear it";
+  EXPECT_EQ(world.published()[1].payload, world.published()[0].payload);
   world.Advance(1800);
   EXPECT_TRUE(world.Take(alice).empty());
   world.Advance(200);

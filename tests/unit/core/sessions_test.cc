@@ -36,8 +36,8 @@ TEST_F(Sessions, TopicsOfOthersAreDenied) {
   const SessionId alice = world.Connect("alice", "a");
   for (const char* filter :
        {"inbox/bob", "json/inbox/bob", "tail/bob", "#", "inbox/#", "inbox/+", "presence/+",
-        "$SYS/#", "$share/x/inbox/alice", "chat/send", "svc/store/#", "$share/store/svc/store/#",
-        "presence/bob/phone", "other", ""}) {
+        "$SYS/#", "$share/x/inbox/alice", "chat/send", "svc/store/#", "svc/again/#",
+        "$share/store/svc/store/#", "presence/bob/phone", "other", ""}) {
     EXPECT_FALSE(world.Subscribe(alice, filter)) << filter;
   }
   for (const char* filter : {"inbox/alice", "i", "json/inbox/alice", "tail/alice",
@@ -58,6 +58,7 @@ TEST_F(Sessions, ServicesHaveTheirOwnTopics) {
   const SessionId service = world.Connect("persister", "p1", {.service = true});
   EXPECT_TRUE(world.Subscribe(service, "$share/store/svc/store/#"));
   EXPECT_TRUE(world.Subscribe(service, "svc/store/#"));
+  EXPECT_TRUE(world.Subscribe(service, "svc/again/#"));
   EXPECT_FALSE(world.Subscribe(service, "inbox/alice"));
   EXPECT_TRUE(world.Publish(service, "svc/reply/b1", "not a reply"));
   EXPECT_FALSE(world.Publish(service, "svc/store/1", "x"));

@@ -55,7 +55,7 @@ TEST(HistoryService, AnswersWithSessionAttemptAndRequestId) {
   const MsgId id = world.Say("alice", "d:alice:bob");
   HistoryService service({}, world.reader);
   Answers answers;
-  service.Take(RequestOf("bob", 7).SerializeAsString(), answers.Fn());
+  service.Take(RequestOf("bob", 7).SerializeAsString(), false, answers.Fn());
   const auto replies = answers.Wait(1);
   EXPECT_EQ(replies[0].session(), 7u);
   EXPECT_EQ(replies[0].attempt(), 107u);
@@ -76,7 +76,7 @@ TEST(HistoryService, NonsenseIsCountedAndNotAnswered) {
   for (const std::string& payload :
        {std::string("\xff\xff"), std::string(), elsewhere.SerializeAsString(),
         wild.SerializeAsString(), nobody.SerializeAsString()}) {
-    service.Take(payload, answers.Fn());
+    service.Take(payload, false, answers.Fn());
   }
   service.Stop();
   EXPECT_EQ(service.counters().bad, 5u);
@@ -96,7 +96,7 @@ TEST(HistoryService, BeyondItsQueueItRefusesAtOnce) {
   HistoryService service({.threads = 1, .queue = 3, .too_old_ms = 1'000'000}, world.reader);
   Answers answers;
   for (uint64_t i = 1; i <= 20; ++i)
-    service.Take(RequestOf("bob", i).SerializeAsString(), answers.Fn());
+    service.Take(RequestOf("bob", i).SerializeAsString(), false, answers.Fn());
   // One is being worked on at most, three wait; the rest has been told by now.
   const auto refused = answers.Wait(16);
   for (const auto& reply : refused) {
@@ -112,6 +112,53 @@ TEST(HistoryService, BeyondItsQueueItRefusesAtOnce) {
   service.Stop();
   EXPECT_EQ(answers.size(), 20u);
   EXPECT_EQ(service.counters().refused + service.counters().answered, 20u);
+}
+
+TEST(HistoryService, ARepeatOfWhatIsToBeAnsweredHereIsNotAnsweredTwice) {
+  ReaderWorld world;
+  world.Say("alice", "d:alice:bob");
+  std::mutex gate;
+  std::condition_variable opened;
+  bool open = false;
+  world.store.before_history = [&] {
+    std::unique_lock lock(gate);
+    opened.wait(lock, [&] { return open; });
+  };
+  HistoryService service({.threads = 1}, world.reader);
+  Answers answers;
+  service.Take(RequestOf("bob", 1).SerializeAsString(), false, answers.Fn());
+  service.Take(RequestOf("bob", 1).SerializeAsString(), true, answers.Fn());
+  service.Take(RequestOf("bob", 2).SerializeAsString(), true, answers.Fn());
+  {
+    std::lock_guard lock(gate);
+    open = true;
+  }
+  opened.notify_all();
+  answers.Wait(2);
+  // Once answered, a repeat says that the answer was lost.
+  service.Take(RequestOf("bob", 1).SerializeAsString(), true, answers.Fn());
+  const auto replies = answers.Wait(3);
+  service.Stop();
+  EXPECT_EQ(answers.size(), 3u);
+  EXPECT_EQ(replies[0].session(), 1u);
+  EXPECT_EQ(replies[1].session(), 2u);
+  EXPECT_EQ(replies[2].session(), 1u);
+  EXPECT_EQ(service.counters().repeated, 3u);
+}
+
+TEST(HistoryService, ARepeatThatCannotBeAnsweredIsLeftToOthers) {
+  ReaderWorld world;
+  world.hub.away = true;
+  HistoryService service({.threads = 1}, world.reader);
+  Answers answers;
+  service.Take(RequestOf("bob", 1).SerializeAsString(), true, answers.Fn());
+  service.Take(RequestOf("bob", 2).SerializeAsString(), false, answers.Fn());
+  const auto replies = answers.Wait(1);
+  service.Stop();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(replies[0].session(), 2u);
+  EXPECT_EQ(replies[0].response().error().code(), v1::UNAVAILABLE);
+  EXPECT_EQ(service.counters().failed, 2u);
 }
 
 }  // namespace
