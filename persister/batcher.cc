@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <set>
 #include <tuple>
 
 namespace nightjar::persist {
@@ -63,6 +64,19 @@ void Batch::Refused(const std::string& reason) {
   const size_t middle = begin + (end - begin) / 2;
   ranges_.emplace_back(middle, end);
   ranges_.emplace_back(begin, middle);  // next: the older half first
+}
+
+std::vector<std::vector<v1::Message>> Batch::TakeStored() {
+  std::vector<std::vector<v1::Message>> out(slices_.size());
+  std::set<std::pair<uint32_t, uint64_t>> dead;
+  for (const DeadLetter& letter : dead_) dead.emplace(letter.partition, letter.position);
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    if (!(*records_)[i].has_message()) continue;
+    const hub::LogSlice& slice = slices_[sources_[i].slice];
+    if (dead.contains({slice.partition, slice.first + sources_[i].index})) continue;
+    out[sources_[i].slice].push_back(std::move(*(*records_)[i].mutable_message()));
+  }
+  return out;
 }
 
 }  // namespace nightjar::persist

@@ -37,6 +37,10 @@ class Batch {
   void Stored();
   void Refused(const std::string& reason);
 
+  // Once Next() has returned null: moves the messages of a slice out that were stored, in journal
+  // order.
+  std::vector<std::vector<v1::Message>> TakeStored();  // by slice
+
   const std::vector<DeadLetter>& dead() const { return dead_; }
   const std::vector<hub::LogSlice>& slices() const { return slices_; }  // records moved out of none
   size_t size() const { return sources_.size() + unparsed_; }           // records read

@@ -6,7 +6,6 @@
 
 #include "common/wire/limits.h"
 #include "common/wire/names.h"
-#include "persister/journal_tail.h"
 
 namespace nightjar::persist {
 namespace {
@@ -99,8 +98,8 @@ std::optional<v1::Chat> ChatFor(const std::string& uid, const std::string& chat_
   return chat;
 }
 
-ChatReader::ChatReader(Options options, hub::Hub& hub, Store& store)
-    : options_(options), hub_(hub, options.hub_timeout_ms), store_(store) {}
+ChatReader::ChatReader(Options options, hub::Hub& hub, Store& store, HotChats* hot)
+    : options_(options), hub_(hub, options.hub_timeout_ms), store_(store), hot_(hot) {}
 
 v1::Response ChatReader::Answer(const std::string& uid, const v1::Request& request) {
   v1::Response response;
@@ -143,18 +142,38 @@ Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::stri
   return Seen{std::move(*chat), reply->found};
 }
 
+std::optional<HistoryPage> ChatReader::FromMemory(const HistoryQuery& query,
+                                                  const TailStarts& tail) {
+  if (hot_ == nullptr) return std::nullopt;
+  const uint32_t partition = PartitionOf(query.chat_id, options_.partitions);
+  const auto start = tail.find(partition);
+  return hot_->Read(partition, query,
+                    start == tail.end() ? std::nullopt : std::optional(start->second));
+}
+
+Result<HistoryPage> ChatReader::Stored(const HistoryQuery& query, const TailStarts& tail) {
+  if (auto page = FromMemory(query, tail)) return std::move(*page);
+  std::optional<HotChats::Ticket> ticket;
+  if (hot_ != nullptr && query.before == 0 && query.after == 0) {
+    ticket = hot_->Begin(PartitionOf(query.chat_id, options_.partitions), query.chat_id);
+  }
+  auto page = store_.History(query);
+  if (page.ok() && ticket) hot_->Fill(*ticket, *page);
+  return page;
+}
+
 // Store and tail as one page.
 Result<v1::History> ChatReader::Page(const std::string& uid, const HistoryQuery& query) {
   Messages messages;
-  const Status tail =
+  const auto tail =
       ReadTails(hub_, {PartitionOf(query.chat_id, options_.partitions)}, [&](v1::Message message) {
         const MsgId id = message.msg_id();
         if (message.chat_id() != query.chat_id || id <= query.after) return;
         if (query.before != 0 && id >= query.before) return;
         messages[id] = std::move(message);
       });
-  if (!tail.ok()) return tail;
-  auto stored = store_.History(query);
+  if (!tail.ok()) return tail.status();
+  auto stored = Stored(query, *tail);
   if (!stored.ok()) return stored.status();
   for (v1::Message& message : stored->messages) messages[message.msg_id()] = std::move(message);
 
@@ -241,21 +260,36 @@ Status ChatReader::AddPeople(const std::string& uid, v1::ChatView& view) {
 
 // The newest message of each chat, by chat id.
 Result<std::map<std::string, v1::Message>> ChatReader::Newest(
-    const std::vector<std::string>& chats) {
+    const std::vector<Store::NewestOf>& chats) {
   std::set<uint32_t> partitions;
-  for (const auto& chat : chats) partitions.insert(PartitionOf(chat, options_.partitions));
-  const std::set<std::string> wanted(chats.begin(), chats.end());
-  std::map<std::string, v1::Message> newest;
-  const auto take = [&](v1::Message message) {
-    if (!wanted.contains(message.chat_id())) return;
-    v1::Message& known = newest[message.chat_id()];
-    if (message.msg_id() > known.msg_id()) known = std::move(message);
-  };
-  if (Status s = ReadTails(hub_, {partitions.begin(), partitions.end()}, take); !s.ok()) return s;
+  std::set<std::string> wanted;
   for (const auto& chat : chats) {
-    auto page = store_.History({chat, 0, 0, 1});
-    if (!page.ok()) return page.status();
-    for (auto& message : page->messages) take(std::move(message));
+    partitions.insert(PartitionOf(chat.chat_id, options_.partitions));
+    wanted.insert(chat.chat_id);
+  }
+  std::map<std::string, v1::Message> newest;
+  const auto tail =
+      ReadTails(hub_, {partitions.begin(), partitions.end()}, [&](v1::Message message) {
+        if (!wanted.contains(message.chat_id())) return;
+        v1::Message& known = newest[message.chat_id()];
+        if (message.msg_id() > known.msg_id()) known = std::move(message);
+      });
+  if (!tail.ok()) return tail.status();
+  // What was stored before is older than what the tail has of a chat.
+  std::vector<Store::NewestOf> rest;
+  for (const auto& chat : chats) {
+    if (newest.contains(chat.chat_id)) continue;
+    if (auto page = FromMemory({chat.chat_id, 0, 0, 1}, *tail)) {
+      if (!page->messages.empty()) newest[chat.chat_id] = std::move(page->messages[0]);
+    } else {
+      rest.push_back(chat);
+    }
+  }
+  if (rest.empty()) return newest;
+  auto stored = store_.Newest(rest);
+  if (!stored.ok()) return stored.status();
+  for (size_t i = 0; i < rest.size(); ++i) {
+    if ((*stored)[i]) newest[rest[i].chat_id] = std::move(*(*stored)[i]);
   }
   return newest;
 }
@@ -302,8 +336,8 @@ Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::Lis
     if (keep > 0) page.resize(keep);
   }
 
-  std::vector<std::string> ids;
-  for (const auto& [chat, id] : page) ids.push_back(chat.chat_id());
+  std::vector<Store::NewestOf> ids;
+  for (const auto& [chat, id] : page) ids.push_back({chat.chat_id(), chat.last_msg_id()});
   auto newest = Newest(ids);
   if (!newest.ok()) return newest.status();
   v1::ChatList list;

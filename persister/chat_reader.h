@@ -1,8 +1,9 @@
 // Answers open_chat, history and list_chats from the hub (who may, who is in it), the journal's
 // tail and the store: a message that was accepted is seen, whether or not it is stored by now.
 //
-// Nothing is remembered between requests. Membership is the hub's word at the time of asking; a
-// chat that does not exist and one that is not the asker's look the same.
+// In the store's place the memory of hot chats answers where it can. Nothing else is remembered
+// between requests. Membership is the hub's word at the time of asking; a chat that does not exist
+// and one that is not the asker's look the same.
 //
 // Threads: any but the hub's own; a call blocks for the hub (bounded) and the store.
 #pragma once
@@ -16,7 +17,9 @@
 #include "common/base/result.h"
 #include "common/hub/hub.h"
 #include "nightjar/v1/client.pb.h"
+#include "persister/hot_chats.h"
 #include "persister/hub_reader.h"
+#include "persister/journal_tail.h"
 #include "persister/store.h"
 
 namespace nightjar::persist {
@@ -31,8 +34,8 @@ class ChatReader {
     size_t response_bytes = 40 * 1024;
   };
 
-  // `hub` and `store` must outlive this.
-  ChatReader(Options options, hub::Hub& hub, Store& store);
+  // `hub`, `store` and `hot` (null: none) must outlive this.
+  ChatReader(Options options, hub::Hub& hub, Store& store, HotChats* hot = nullptr);
 
   // A response with request_id, and either the result or an error fit for a client.
   v1::Response Answer(const std::string& uid, const v1::Request& request);
@@ -51,12 +54,16 @@ class ChatReader {
 
   Result<Seen> See(const std::string& uid, const std::string& chat_id);
   Result<v1::History> Page(const std::string& uid, const HistoryQuery& query);
+  // What is stored, after the tail was read; Stored asks the store where memory does not know.
+  std::optional<HistoryPage> FromMemory(const HistoryQuery& query, const TailStarts& tail);
+  Result<HistoryPage> Stored(const HistoryQuery& query, const TailStarts& tail);
   Status AddPeople(const std::string& uid, v1::ChatView& view);
-  Result<std::map<std::string, v1::Message>> Newest(const std::vector<std::string>& chats);
+  Result<std::map<std::string, v1::Message>> Newest(const std::vector<Store::NewestOf>& chats);
 
   const Options options_;
   HubReader hub_;
   Store& store_;
+  HotChats* const hot_;
 };
 
 // What uid may see of a chat that the hub answered about; nothing if it is none of uid's.

@@ -357,6 +357,36 @@ Result<HistoryPage> HbaseStore::History(const HistoryQuery& query) {
   return page;
 }
 
+Result<std::vector<std::optional<v1::Message>>> HbaseStore::Newest(
+    const std::vector<NewestOf>& chats) {
+  // One call for all that have a guess; a scan for each that it was wrong for.
+  std::vector<std::optional<v1::Message>> out(chats.size());
+  std::vector<TGet> gets;
+  std::vector<size_t> asked;
+  for (size_t i = 0; i < chats.size(); ++i) {
+    if (chats[i].guess == 0 || chats[i].guess > kMaxStoredMsgId) continue;
+    asked.push_back(i);
+    gets.emplace_back().row = hbase::MessageRow(chats[i].chat_id, chats[i].guess);
+  }
+  if (!gets.empty()) {
+    const auto rows = ReadRows(link_, tables_.messages, gets);
+    if (!rows.ok()) return rows.status();
+    for (size_t i = 0; i < asked.size(); ++i) {
+      const auto& cells = (*rows)[i].columnValues;
+      if (!cells.empty() && !out[asked[i]].emplace().ParseFromString(cells[0].value)) {
+        return Damaged("messages");
+      }
+    }
+  }
+  for (size_t i = 0; i < chats.size(); ++i) {
+    if (out[i]) continue;
+    auto page = History({chats[i].chat_id, 0, 0, 1});
+    if (!page.ok()) return page.status();
+    if (!page->messages.empty()) out[i] = std::move(page->messages[0]);
+  }
+  return out;
+}
+
 Result<std::optional<StoredChat>> HbaseStore::ReadChat(const std::string& chat_id) {
   const auto rows = ReadRows(link_, tables_.chats, {GetOf(chat_id, {})});
   if (!rows.ok()) return rows.status();

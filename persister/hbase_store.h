@@ -37,6 +37,8 @@ class HbaseStore : public Store {
 
   Status Put(const std::vector<v1::JournalRecord>& records) override;
   Result<HistoryPage> History(const HistoryQuery& query) override;
+  Result<std::vector<std::optional<v1::Message>>> Newest(
+      const std::vector<NewestOf>& chats) override;
   Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) override;
   Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) override;
   Result<UserRecord> ReadUser(const std::string& uid) override;

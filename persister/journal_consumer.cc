@@ -123,6 +123,7 @@ void JournalConsumer::OnLeases(const hub::Reply& reply, int64_t now_ms, Actions&
   for (size_t p = 0; p < held_.size(); ++p) {
     held_[p] = {leases->tokens[p], lease_asked_ms_ + options_.lease_ttl_ms};
   }
+  out.emplace_back(Remember{held_, {}});
   const uint32_t after = held(now_ms);
   if (after != before || !leased_once_) {
     Tell(Say::Level::kInfo, fmt::format("leases held={} of={}", after, held_.size()), out);
@@ -231,11 +232,25 @@ void JournalConsumer::LayAsideNext(Actions& out) {
     put.now_ms = 0;  // whoever submits it reads the clock
     return Ask(std::move(put), work_tag_, out);
   }
+  RememberStored(out);
   phase_ = Phase::kTrimming;
   hub::TrimLog trim;
   trim.log = hub::Log::kJournal;
   trim.partitions = trims_;
   Ask(std::move(trim), work_tag_, out);
+}
+
+void JournalConsumer::RememberStored(Actions& out) {
+  Remember remember;
+  auto messages = batch_.TakeStored();
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const hub::LogSlice& slice = batch_.slices()[i];
+    if (slice.records.empty() || slice.partition >= held_.size()) continue;
+    const hub::TrimLog::Upto& trim = TrimOf(slice.partition);
+    remember.rounds.push_back(
+        {slice.partition, trim.token, slice.first, trim.upto, std::move(messages[i])});
+  }
+  out.emplace_back(std::move(remember));
 }
 
 void JournalConsumer::OnLaidAside(Actions& out) {
@@ -276,6 +291,7 @@ void JournalConsumer::OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, 
     held_[trims_[i].partition] = {};
   }
   if (refused > 0) {
+    out.emplace_back(Remember{held_, {}});
     counters_.fenced += refused;
     Tell(Say::Level::kWarn, fmt::format("leases lost={} before the trim", refused), out);
   }

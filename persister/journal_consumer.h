@@ -2,12 +2,12 @@
 // when to trim. Does nothing itself: events go in, actions come out, and time is handed in, so that
 // a test can stop it between any two steps.
 //
-// One round: ReadLog over all partitions held → Put (synced) → dead letters, if any → TrimLog with
-// the leases' tokens. Whatever fails ends the round; after a wait the next one reads the same
-// records again. So nothing is trimmed that was not stored, and whatever was done twice was done
-// idempotently. A partition whose list of dead letters is full stalls by itself: its journal stays,
-// and is looked at again every now and then; the others go on. Leases are renewed beside the
-// rounds.
+// One round: ReadLog over all partitions held → Put (synced) → dead letters, if any → Remember
+// (what was stored, for the memory of hot chats) → TrimLog with the leases' tokens. Whatever fails
+// ends the round; after a wait the next one reads the same records again. So nothing is trimmed
+// that was not stored, and whatever was done twice was done idempotently. A partition whose list of
+// dead letters is full stalls by itself: its journal stays, and is looked at again every now and
+// then; the others go on. Leases are renewed beside the rounds.
 //
 // Threads: one owner.
 #pragma once
@@ -22,6 +22,7 @@
 #include "common/base/result.h"
 #include "common/hub/hub.h"
 #include "persister/batcher.h"
+#include "persister/hot_chats.h"
 
 namespace nightjar::persist {
 
@@ -34,12 +35,17 @@ struct AskHub {
 struct PutRecords {
   std::shared_ptr<const Records> records;
 };
+// For the memory of hot chats, in this order with the others. Nothing is answered.
+struct Remember {
+  std::vector<HotChats::Lease> leases;  // of all partitions; none: as they were
+  std::vector<HotChats::Round> rounds;
+};
 struct Say {
   enum class Level { kInfo, kWarn, kError };
   Level level = Level::kInfo;
   std::string text;
 };
-using Action = std::variant<AskHub, PutRecords, Say>;
+using Action = std::variant<AskHub, PutRecords, Remember, Say>;
 using Actions = std::vector<Action>;
 
 class JournalConsumer {
@@ -82,10 +88,6 @@ class JournalConsumer {
 
  private:
   enum class Phase { kWaiting, kReading, kStoring, kLayingAside, kTrimming };
-  struct Held {
-    uint64_t token = 0;    // 0: not held
-    int64_t until_ms = 0;  // counted from before the hub was asked
-  };
   struct Stall {
     bool on = false;       // its last dead letter found no place
     int64_t again_ms = 0;  // not read before
@@ -100,6 +102,7 @@ class JournalConsumer {
   void LayAsideNext(Actions& out);
   void OnLaidAside(Actions& out);
   void StallPartition(int64_t now_ms, Actions& out);
+  void RememberStored(Actions& out);
   hub::TrimLog::Upto& TrimOf(uint32_t partition);
   void OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, Actions& out);
   void FailRound(const std::string& why, Say::Level level, int64_t now_ms, Actions& out);
@@ -109,7 +112,7 @@ class JournalConsumer {
   const Options options_;
   Backoff backoff_;
   Phase phase_ = Phase::kWaiting;
-  std::vector<Held> held_;
+  std::vector<HotChats::Lease> held_;
   std::vector<Stall> stalls_;  // by partition
   uint64_t next_tag_ = 1;
   uint64_t lease_tag_ = 0, work_tag_ = 0;  // of the call under way; 0: none

@@ -20,10 +20,11 @@ hub::Call ReadFrom(uint32_t partition, uint64_t from) {
 
 }  // namespace
 
-Status ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
-                 const std::function<void(v1::Message)>& take) {
+Result<TailStarts> ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
+                             const std::function<void(v1::Message)>& take) {
   std::vector<hub::Call> calls;
   for (const uint32_t partition : partitions) calls.push_back(ReadFrom(partition, 0));
+  TailStarts starts;
   size_t seen = 0;
   while (!calls.empty()) {
     auto replies = hub.Ask(std::move(calls));
@@ -31,9 +32,10 @@ Status ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
     if (!replies.ok()) return replies.status();
     for (const hub::Reply& reply : *replies) {
       const auto* log = std::get_if<hub::ReadLogReply>(&reply);
-      if (log == nullptr) return {Code::kInternal, "the hub gave an answer of another kind"};
+      if (log == nullptr) return Status(Code::kInternal, "the hub gave an answer of another kind");
       for (const hub::LogSlice& slice : log->slices) {
         seen += slice.records.size();
+        starts.emplace(slice.partition, slice.first);  // later pieces change nothing
         for (const std::string& bytes : slice.records) {
           v1::JournalRecord record;
           if (!record.ParseFromString(bytes) || !record.has_message()) continue;
@@ -44,9 +46,11 @@ Status ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
           calls.push_back(ReadFrom(slice.partition, next));
       }
     }
-    if (seen > kTailMost) return {Code::kUnavailable, "the store is too far behind to be read"};
+    if (seen > kTailMost) {
+      return Status(Code::kUnavailable, "the store is too far behind to be read");
+    }
   }
-  return Status::Ok();
+  return starts;
 }
 
 }  // namespace nightjar::persist

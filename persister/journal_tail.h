@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "common/base/result.h"
@@ -17,8 +18,12 @@ namespace nightjar::persist {
 // reader would hold up everybody else.
 inline constexpr size_t kTailMost = 200'000;
 
+// Where a partition's journal began when its tail was read; a partition of which nothing was there
+// is missing.
+using TailStarts = std::map<uint32_t, uint64_t>;
+
 // Calls `take` for every message in the tails of these partitions, each partition in journal order.
-Status ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
-                 const std::function<void(v1::Message)>& take);
+Result<TailStarts> ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
+                             const std::function<void(v1::Message)>& take);
 
 }  // namespace nightjar::persist

@@ -10,10 +10,11 @@ namespace nightjar::persist {
 constexpr size_t kAnswersMost = 16;
 
 JournalWorker::JournalWorker(JournalConsumer::Options options, hub::Hub& hub, Store& store,
-                             std::function<void(const Say&)> say)
+                             HotChats* hot, std::function<void(const Say&)> say)
     : consumer_(std::move(options)),
       hub_(hub),
       store_(store),
+      hot_(hot),
       say_(std::move(say)),
       answers_(std::make_shared<Mailbox<Answer>>(kAnswersMost)),
       puts_(1) {}
@@ -101,6 +102,10 @@ void JournalWorker::Do(Actions actions) {
       });
     } else if (auto* put = std::get_if<PutRecords>(&action)) {
       (void)puts_.TryPush(std::move(*put));  // at most one is under way
+    } else if (auto* remember = std::get_if<Remember>(&action)) {
+      if (hot_ == nullptr) continue;
+      if (!remember->leases.empty()) hot_->SetLeases(remember->leases);
+      for (const HotChats::Round& round : remember->rounds) hot_->Stored(round);
     } else {
       say_(std::get<Say>(action));
     }

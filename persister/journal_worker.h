@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "common/hub/hub.h"
+#include "persister/hot_chats.h"
 #include "persister/journal_consumer.h"
 #include "persister/mailbox.h"
 #include "persister/store.h"
@@ -21,8 +22,9 @@ namespace nightjar::persist {
 
 class JournalWorker {
  public:
-  // `hub` and `store` must outlive the worker; `say` is called on its thread.
-  JournalWorker(JournalConsumer::Options options, hub::Hub& hub, Store& store,
+  // `hub`, `store` and `hot` (null: nothing is remembered) must outlive the worker; `say` is called
+  // on its thread.
+  JournalWorker(JournalConsumer::Options options, hub::Hub& hub, Store& store, HotChats* hot,
                 std::function<void(const Say&)> say);
   ~JournalWorker();  // as Stop(0), if nobody stopped it
 
@@ -48,6 +50,7 @@ class JournalWorker {
   JournalConsumer consumer_;
   hub::Hub& hub_;
   Store& store_;
+  HotChats* const hot_;
   const std::function<void(const Say&)> say_;
   std::shared_ptr<Mailbox<Answer>> answers_;  // outlives the worker in the hub's callbacks
   std::atomic<int64_t> stop_at_ms_{-1};       // mono; by when to give up; -1: run

@@ -130,6 +130,10 @@ int main(int argc, char** argv) {
   app.add_option("--store-write-mib", options.store_write_mib, "memory for writing the store")
       ->capture_default_str()
       ->check(CLI::Range(8, 1 << 20));
+  app.add_option("--hot-mib", options.hot_mib,
+                 "memory for the newest messages of chats being read; 0: none")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
   nightjar::HbaseStore::Options hbase;
   AddHbaseOptions(app, hbase);
   app.add_option("--broker", brokers, "HOST:PORT of a broker to answer reads for; repeatable");

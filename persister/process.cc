@@ -14,6 +14,7 @@
 #include "common/mqtt/client.h"
 #include "persister/chat_reader.h"
 #include "persister/history_service.h"
+#include "persister/hot_chats.h"
 #include "persister/journal_worker.h"
 #include "persister/rebuild.h"
 #include "persister/startup.h"
@@ -73,16 +74,18 @@ std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOption
   return made;
 }
 
-void LogCounters(const JournalWorker& worker, const HistoryService& service) {
+void LogCounters(const JournalWorker& worker, const HistoryService& service, const HotChats& hot) {
   const auto journal = worker.counters();
   const auto history = service.counters();
+  const auto memory = hot.counters();
   log::Info(
       "counters stored={} rounds={} failures={} dead={} stalled={} fenced={} requests={} "
-      "answered={} "
-      "failed={} refused={} bad={} too_old={} repeated={}",
+      "answered={} failed={} refused={} bad={} too_old={} repeated={} memory_hits={} "
+      "memory_misses={} memory_elsewhere={} memory_evicted={} memory_chats={} memory_bytes={}",
       journal.stored, journal.rounds, journal.failures, journal.dead, journal.stalled,
       journal.fenced, history.taken, history.answered, history.failed, history.refused, history.bad,
-      history.too_old, history.repeated);
+      history.too_old, history.repeated, memory.hits, memory.misses, memory.elsewhere,
+      memory.evicted, memory.chats, memory.bytes);
 }
 
 void WarnIfLost(hub::Hub& hub, Store& store) {
@@ -110,8 +113,10 @@ bool TellReady(const ProcessOptions& options) {
 int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& store,
           Signals& signals) {
   std::atomic<uint64_t> epoch = 0;  // of the hub as it came up last
+  HotChats hot({.partitions = found.info.partitions, .bytes = options.hot_mib << 20});
   auto hub = hub::OpenHub(
-      options.redis, found.info.partitions, [&epoch](const hub::RedisHub::Status& status) {
+      options.redis, found.info.partitions, [&epoch, &hot](const hub::RedisHub::Status& status) {
+        hot.Clear();  // it may be another hub, with other leases
         if (status.up) {
           epoch = status.info.epoch;
           log::Info("hub: connected epoch={}", status.info.epoch);
@@ -125,12 +130,13 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   journal.owner = fmt::format("{}#{:016x}", options.id, journal.seed);
   journal.partitions = found.info.partitions;
   journal.lease_ttl_ms = options.lease_ttl_ms;
-  JournalWorker worker(journal, *hub, store, LogSay);
+  HotChats* const memory = options.hot_mib == 0 ? nullptr : &hot;
+  JournalWorker worker(journal, *hub, store, memory, LogSay);
   worker.Start();
 
   ChatReader::Options reading;
   reading.partitions = found.info.partitions;
-  ChatReader reader(reading, *hub, store);
+  ChatReader reader(reading, *hub, store, memory);
   HistoryService::Options desk;
   desk.threads = options.threads;
   HistoryService service(desk, reader);
@@ -153,7 +159,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
       WarnIfLost(*hub, store);
     }
     if (SystemNow().mono_ms >= counters_at) {
-      LogCounters(worker, service);
+      LogCounters(worker, service, hot);
       counters_at = SystemNow().mono_ms + kCountersEveryMs;
     }
   }
@@ -162,7 +168,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   service.Stop();
   for (auto& client : clients) client->Stop();
   if (!worker.Stop(kStopMs)) log::Warning("leases not given back; they run out by themselves");
-  LogCounters(worker, service);
+  LogCounters(worker, service, hot);
   hub.reset();
   return 0;
 }

@@ -25,6 +25,7 @@ struct ProcessOptions {
   std::optional<HbaseStore::Options> hbase;  // instead of it
   size_t store_cache_mib = 64;
   size_t store_write_mib = 64;
+  size_t hot_mib = 32;  // newest messages of chats that are read, in memory
   std::vector<Address> brokers;
   TokenSource token;
   std::string ready_file;       // written once everything is connected; empty: none

@@ -124,6 +124,33 @@ Result<HistoryPage> RocksDbStore::History(const HistoryQuery& query) {
   return page;
 }
 
+Result<std::vector<std::optional<v1::Message>>> RocksDbStore::Newest(
+    const std::vector<NewestOf>& chats) {
+  std::vector<std::optional<v1::Message>> out(chats.size());
+  std::vector<std::string> keys;
+  for (const NewestOf& chat : chats) keys.push_back(storage::MessageKey(chat.chat_id, chat.guess));
+  const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+  std::vector<rocksdb::PinnableSlice> values(chats.size());
+  std::vector<rocksdb::Status> statuses(chats.size());
+  db_->MultiGet(rocksdb::ReadOptions(), messages_, slices.size(), slices.data(), values.data(),
+                statuses.data());
+  std::unique_ptr<rocksdb::Iterator> it;
+  for (size_t i = 0; i < chats.size(); ++i) {
+    if (statuses[i].ok()) {
+      if (!Parse(values[i], out[i].emplace())) return Damaged(dir_, "messages");
+      continue;
+    }
+    if (!statuses[i].IsNotFound()) return Told(statuses[i], "read");
+    if (!it) it.reset(db_->NewIterator(rocksdb::ReadOptions(), messages_));
+    const std::string prefix = storage::Prefix(chats[i].chat_id);
+    it->Seek(prefix);
+    if (!it->status().ok()) return Told(it->status(), "read");
+    if (!it->Valid() || !it->key().starts_with(prefix)) continue;
+    if (!Parse(it->value(), out[i].emplace())) return Damaged(dir_, "messages");
+  }
+  return out;
+}
+
 Result<MsgId> RocksDbStore::NewestMessage(const std::string& chat) {
   const std::string lower = storage::Prefix(chat);
   const std::string upper = storage::After(lower);

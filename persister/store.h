@@ -59,6 +59,17 @@ class Store {
   virtual Status Put(const std::vector<v1::JournalRecord>& records) = 0;
 
   virtual Result<HistoryPage> History(const HistoryQuery& query) = 0;
+
+  // The newest message of each chat, in the order asked, read together; nothing: none is stored. A
+  // message with the id `guess` is taken for the newest where there is one: whoever has heard that
+  // id saves the store the search.
+  struct NewestOf {
+    std::string chat_id;
+    MsgId guess = 0;  // 0: none
+  };
+  virtual Result<std::vector<std::optional<v1::Message>>> Newest(
+      const std::vector<NewestOf>& chats) = 0;
+
   virtual Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) = 0;
   // Chats that uid is or was a member of, with their newest id. In chat id order.
   virtual Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) = 0;

@@ -67,6 +67,21 @@ Result<HistoryPage> MemoryStore::History(const HistoryQuery& query) {
   return page;
 }
 
+Result<std::vector<std::optional<v1::Message>>> MemoryStore::Newest(
+    const std::vector<NewestOf>& chats) {
+  std::lock_guard lock(mutex_);
+  std::vector<std::optional<v1::Message>> out;
+  for (const NewestOf& ask : chats) {
+    auto& newest = out.emplace_back();
+    const auto chat = chats_.find(ask.chat_id);
+    if (chat == chats_.end() || chat->second.messages.empty()) continue;
+    const auto guessed = chat->second.messages.find(ask.guess);
+    newest = guessed != chat->second.messages.end() ? guessed->second
+                                                    : chat->second.messages.rbegin()->second;
+  }
+  return out;
+}
+
 std::optional<StoredChat> MemoryStore::Fold(const std::string& chat_id) const {
   const auto found = chats_.find(chat_id);
   if (found == chats_.end()) return std::nullopt;

@@ -104,6 +104,22 @@ TEST_P(StoreContract, BetweenTwoIdsTheNewest) {
   EXPECT_EQ(Ids(20, 50, 3), std::vector<MsgId>{});
 }
 
+TEST_P(StoreContract, TheNewestOfManyChatsAtOnce) {
+  PutTen();
+  Put({MessageRecord("d:a:b", 5, "a", "five"), MessageRecord("d:a:c", 7, "a", "seven"),
+       ChangeRecord(kGroup, 3, v1::ChatChange::CREATED, {"a", "b"}, {})});
+  // Guessed right, too old but there, not there, none; a chat of changes only, and one of nothing.
+  const std::vector<Store::NewestOf> asked = {{kDirect, 100}, {kDirect, 90}, {"d:a:b", 6},
+                                              {"d:a:c", 0},   {kGroup, 3},   {"d:a:d", 0}};
+  const auto newest = store().Newest(asked);
+  ASSERT_TRUE(newest.ok()) << newest.status().message();
+  std::vector<MsgId> ids;
+  for (const auto& message : *newest) ids.push_back(message ? message->msg_id() : 0);
+  EXPECT_EQ(ids, (std::vector<MsgId>{100, 90, 5, 7, 0, 0}));
+  EXPECT_EQ((*newest)[2]->text(), "five");
+  EXPECT_TRUE(store().Newest({})->empty());
+}
+
 TEST_P(StoreContract, ChatsDoNotRunIntoEachOther) {
   // Ids of which one begins with the other.
   Put({MessageRecord("d:a:b", 5, "a", "one"), MessageRecord("d:a:bb", 6, "a", "two"),

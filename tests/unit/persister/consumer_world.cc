@@ -15,6 +15,9 @@ ConsumerWorld::Life& ConsumerWorld::Start(JournalConsumer::Options options) {
   life->consumer = std::make_unique<JournalConsumer>(options);
   life->hub = std::make_unique<hub::CallQueue>(
       [this](const hub::Call& call) { return hub_.Execute(call); });
+  life->hot = std::make_shared<HotChats>(HotChats::Options{.partitions = kPartitions,
+                                                           .chat_messages = hot_messages,
+                                                           .mono_ms = [this] { return now_ms; }});
   lives_.push_back(std::move(life));
   return *lives_.back();
 }
@@ -53,6 +56,9 @@ bool ConsumerWorld::Step(Life& life) {
     });
   } else if (auto* put = std::get_if<PutRecords>(&action)) {
     life.consumer->OnStored(Put(*put->records), now_ms, out);
+  } else if (auto* remember = std::get_if<Remember>(&action)) {
+    if (!remember->leases.empty()) life.hot->SetLeases(remember->leases);
+    for (const HotChats::Round& round : remember->rounds) life.hot->Stored(round);
   } else {
     said.push_back(std::get<Say>(action).text);
   }

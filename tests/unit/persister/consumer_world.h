@@ -28,6 +28,7 @@ class ConsumerWorld {
   struct Life {
     std::unique_ptr<JournalConsumer> consumer;
     std::unique_ptr<hub::CallQueue> hub;
+    std::shared_ptr<HotChats> hot;  // readers may outlive the life
     std::deque<Action> todo;
   };
 
@@ -58,6 +59,7 @@ class ConsumerWorld {
   StoreMood mood = StoreMood::kGood;
   std::vector<std::string> said;
   uint64_t puts = 0;
+  size_t hot_messages = 256;  // of a chat in memory, for lives that start from now on
 
   hub::FakeHub& hub() { return hub_; }
   fakes::MemoryStore& store() { return store_; }

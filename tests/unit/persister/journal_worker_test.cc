@@ -39,7 +39,7 @@ TEST(JournalWorker, StoresWhatComesAndEndsCleanly) {
   options.owner = "p1#1";
   options.partitions = kReaderPartitions;
   options.poll_ms = options.idle_poll_ms = 5;
-  JournalWorker worker(options, world.hub, store, [](const Say&) {});
+  JournalWorker worker(options, world.hub, store, nullptr, [](const Say&) {});
   worker.Start();
   for (int i = 0; i < 50; ++i) ASSERT_NE(world.Say("alice", "d:alice:bob", "x", 0), 0u);
   store.WaitFor(50);
@@ -76,7 +76,7 @@ TEST(JournalWorker, GivesUpOnAHubThatDoesNotAnswer) {
   options.owner = "p1#1";
   options.partitions = kReaderPartitions;
   {
-    JournalWorker worker(options, hub, store, [](const Say&) {});
+    JournalWorker worker(options, hub, store, nullptr, [](const Say&) {});
     worker.Start();
     EXPECT_FALSE(worker.Stop(20));
   }

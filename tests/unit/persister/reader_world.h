@@ -52,7 +52,14 @@ class FickleStore : public fakes::MemoryStore {
     if (before_history) before_history();
     return fakes::MemoryStore::History(query);
   }
+  Result<std::vector<std::optional<v1::Message>>> Newest(
+      const std::vector<NewestOf>& chats) override {
+    if (away) return Status(Code::kUnavailable, "/a/path: away");
+    ++newest_asked;
+    return fakes::MemoryStore::Newest(chats);
+  }
   bool away = false;
+  int newest_asked = 0;
   std::function<void()> before_history;
 };
 
