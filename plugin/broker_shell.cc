@@ -11,6 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/wire/names.h"
+#include "plugin/subscriber_lists.h"
 
 namespace nightjar::plugin {
 namespace {
@@ -23,6 +24,11 @@ constexpr size_t kCallsPerSend = 2;
 constexpr int64_t kComplainMs = 3000;
 
 std::string_view View(const char* text) { return text == nullptr ? "" : text; }
+
+// The filter is in a buffer of the broker's own, which it goes on to file the subscription by.
+void FileApart(const mosquitto_evt_acl_check& event, core::SessionId session) {
+  if (SharedFilter(View(event.topic))) const_cast<char*>(event.topic)[0] = ListFor(session);
+}
 
 template <typename... F>
 struct Cases : F... {
@@ -198,9 +204,11 @@ int BrokerShell::OnAclCheck(const mosquitto_evt_acl_check& event) {
       break;
     case MOSQ_ACL_SUBSCRIBE:
       verdict = Feed(core::SubscribeAsked{session->id, topic, event.qos});
+      if (verdict == core::Verdict::kAllow) FileApart(event, session->id);
       break;
     case MOSQ_ACL_UNSUBSCRIBE:
       Feed(core::Unsubscribed{session->id, topic});
+      FileApart(event, session->id);
       verdict = core::Verdict::kAllow;
       break;
     default:
@@ -282,11 +290,11 @@ void BrokerShell::DrainHub() {
   drained_.clear();
 }
 
-// What is due within a ms is the rest of a long piece of work: the broker reads its connections and
-// comes back at once, rather than at the next tick.
+// Between two steps the broker reads its connections, and comes back. Timers as such can wait for
+// its next tick: waking up for them would keep it turning for a ms before each.
 void BrokerShell::FeedTime() {
   if (SystemNow().mono_ms >= engine_.NextDeadline()) Feed(core::Tick{});
-  if (engine_.NextDeadline() <= SystemNow().mono_ms + 1) wake_client_.Wake();
+  if (engine_.Unfinished()) wake_client_.Wake();
 }
 
 // Asked to stop: the broker empties itself first, unless that takes too long.

@@ -328,6 +328,8 @@ int64_t Engine::NextDeadline() const {
   return std::min(state_->timers.Next(), admit::NextExpiry(*state_));
 }
 
+bool Engine::Unfinished() const { return state_->watches.show_armed; }
+
 Engine::Stats Engine::stats() const {
   Stats stats = state_->stats;
   stats.sessions = state_->directory.size();

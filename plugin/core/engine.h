@@ -63,6 +63,9 @@ class Engine {
   // The steady instant of the earliest timer, or INT64_MAX: before it a Tick would find nothing to
   // do.
   int64_t NextDeadline() const;
+  // Is there more to be done of what is done in steps? Then the next step should come at its time
+  // rather than with the broker's next tick.
+  bool Unfinished() const;
 
   // For status and tests.
   struct Stats {

@@ -43,6 +43,7 @@ struct BrokerShellTest : ::testing::Test {
   std::string dir = MakeDir();
   std::vector<hub::Callback> calls;
   std::unique_ptr<BrokerShell> shell;
+  std::string filed;  // the filter of the last Acl(), as the broker finds it afterwards
   mosquitto alice{"alice:p"}, bob{"bob:p"}, again{"alice:p"};
 
   static std::string MakeDir() {
@@ -86,13 +87,15 @@ struct BrokerShellTest : ::testing::Test {
     event.password = password.data();
     return shell->OnBasicAuth(event);
   }
-  int Acl(mosquitto& client, int access, const char* topic, uint8_t qos = 0) {
+  int Acl(mosquitto& client, int access, std::string topic, uint8_t qos = 0) {
     mosquitto_evt_acl_check event{};
     event.client = &client;
     event.access = access;
-    event.topic = topic;
+    event.topic = topic.data();
     event.qos = qos;
-    return shell->OnAclCheck(event);
+    const int answer = shell->OnAclCheck(event);
+    filed = topic;
+    return answer;
   }
   int Publish(mosquitto& client, std::string topic, std::string payload, bool retain = false) {
     mosquitto_evt_message event{};
@@ -144,6 +147,30 @@ TEST_F(BrokerShellTest, NoVerdictIsNoPermission) {
   On<core::SubscribeAsked>([](const auto&, Actions& out) { out.verdict = Verdict::kNone; });
   EXPECT_EQ(Connect(bob), MOSQ_ERR_SUCCESS);
   EXPECT_EQ(Acl(bob, MOSQ_ACL_SUBSCRIBE, "x"), MOSQ_ERR_ACL_DENIED);
+}
+
+// The broker searches a topic's list at each subscribe and each disconnect.
+TEST_F(BrokerShellTest, ShortInboxesAreFiledInManyLists) {
+  Connect(alice);
+  Connect(bob);
+  Acl(alice, MOSQ_ACL_SUBSCRIBE, "i");
+  const std::string of_alice = filed;
+  ASSERT_EQ(of_alice.size(), 1u);
+  EXPECT_GE(static_cast<unsigned char>(of_alice[0]), 0x80) << "a client could name it";
+  Acl(bob, MOSQ_ACL_SUBSCRIBE, "i");
+  EXPECT_NE(filed, of_alice);
+  Acl(alice, MOSQ_ACL_SUBSCRIBE, "i", 1);
+  EXPECT_EQ(filed, of_alice);
+  Acl(alice, MOSQ_ACL_UNSUBSCRIBE, "i");
+  EXPECT_EQ(filed, of_alice);
+  Acl(alice, MOSQ_ACL_READ, "i");
+  EXPECT_EQ(filed, "i");
+  Acl(alice, MOSQ_ACL_SUBSCRIBE, "inbox/alice");
+  EXPECT_EQ(filed, "inbox/alice");
+  EXPECT_EQ(engine.events[2], "subscribe 1 i 0");
+  On<core::SubscribeAsked>([](const auto&, Actions& out) { out.verdict = Verdict::kDeny; });
+  Acl(alice, MOSQ_ACL_SUBSCRIBE, "i");
+  EXPECT_EQ(filed, "i");
 }
 
 TEST_F(BrokerShellTest, APublishGoesToTheClientOfItsSession) {

@@ -75,6 +75,7 @@ void Engine::SetKeys(std::shared_ptr<const KeySet> keys) {
 }
 
 int64_t Engine::NextDeadline() const { return test::FakeEngine::Get().deadline; }
+bool Engine::Unfinished() const { return false; }
 Engine::Stats Engine::stats() const { return {}; }
 
 }  // namespace nightjar::core
