@@ -7,7 +7,7 @@
 namespace nightjar::core::session_line {
 namespace {
 
-constexpr size_t kAtOnce = 64;
+constexpr size_t kAtOnce = 16;
 
 void Submit(State& s, PendingLogout pending) {
   hub::Logout call = pending.call;
