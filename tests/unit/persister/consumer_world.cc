@@ -1,5 +1,7 @@
 #include "tests/unit/persister/consumer_world.h"
 
+#include <utility>
+
 #include "common/wire/codec.h"
 #include "common/wire/names.h"
 
@@ -32,6 +34,13 @@ Status ConsumerWorld::Put(const Records& records) {
   ++puts;
   switch (mood) {
     case StoreMood::kGood:
+      if (fault == Fault::kStoresLate) {
+        late_puts_.push_back(records);
+        if (late_puts_.size() <= 2) return Status::Ok();
+        const Records late = std::move(late_puts_.front());
+        late_puts_.pop_front();
+        return store_.Put(late);
+      }
       return store_.Put(records);
     case StoreMood::kAway:
       return {Code::kUnavailable, "away"};
@@ -43,6 +52,7 @@ Status ConsumerWorld::Put(const Records& records) {
 }
 
 bool ConsumerWorld::Step(Life& life) {
+  if (std::exchange(life.trimmed, false)) RememberRounds(life);
   if (life.todo.empty()) return false;
   Action action = std::move(life.todo.front());
   life.todo.pop_front();
@@ -51,19 +61,41 @@ bool ConsumerWorld::Step(Life& life) {
     // A life that was killed has left its queue behind: no callback outlives its Life.
     life.hub->Submit(std::move(ask->call), [this, &life, tag = ask->tag](hub::Reply reply) {
       Actions more;
+      life.trimmed = std::holds_alternative<hub::TrimLogReply>(reply);
       life.consumer->OnHubReply(tag, std::move(reply), now_ms, more);
       for (Action& a : more) life.todo.push_back(std::move(a));
     });
   } else if (auto* put = std::get_if<PutRecords>(&action)) {
     life.consumer->OnStored(Put(*put->records), now_ms, out);
   } else if (auto* remember = std::get_if<Remember>(&action)) {
-    if (!remember->leases.empty()) life.hot->SetLeases(remember->leases);
-    for (const HotChats::Round& round : remember->rounds) life.hot->Stored(round);
+    Do(life, std::move(*remember));
   } else {
     said.push_back(std::get<Say>(action).text);
   }
   for (Action& a : out) life.todo.push_back(std::move(a));
   return true;
+}
+
+void ConsumerWorld::Do(Life& life, Remember remember) {
+  if (fault == Fault::kTrustsLeases || fault == Fault::kOneLeaseForAll) {
+    for (HotChats::Lease& lease : remember.leases) {
+      if (fault == Fault::kTrustsLeases) {
+        lease = {1, INT64_MAX};
+      } else {
+        lease.token = 1;  // what is not held has run out
+      }
+    }
+    for (HotChats::Round& round : remember.rounds) round.token = 1;
+  }
+  if (!remember.leases.empty()) life.hot->SetLeases(remember.leases);
+  for (HotChats::Round& round : remember.rounds) life.late.push_back(std::move(round));
+  if (fault == Fault::kForgetsRounds && puts % 8 == 0) life.late.clear();
+  if (fault != Fault::kRemembersLate) RememberRounds(life);
+}
+
+void ConsumerWorld::RememberRounds(Life& life) {
+  for (const HotChats::Round& round : life.late) life.hot->Stored(round);
+  life.late.clear();
 }
 
 void ConsumerWorld::Settle(Life& life) {

@@ -22,13 +22,29 @@ inline constexpr uint32_t kPartitions = 4;
 // What the store does with the next Puts.
 enum class StoreMood { kGood, kAway, kStoresButFails };
 
+// Mistakes that somebody could make, planted to see that a test finds them.
+enum class Fault {
+  kNone,
+  kRemembersLate,    // memory hears of a round after its trim
+  kForgetsRounds,    // ... and of some never
+  kTrustsLeases,     // leases never run out for memory, nor pass to others
+  kOneLeaseForAll,   // memory cannot tell a lease from the one before
+  kStoresLate,       // the store says "done" and is not, for a while
+  kReadsStoreFirst,  // a reader takes the store before the tail
+  kReadsNoTail,      // ... takes no tail
+  kFillsLate,        // ... begins an entry after it has read the page for it
+  kCount
+};
+
 class ConsumerWorld {
  public:
   // One process life.
   struct Life {
     std::unique_ptr<JournalConsumer> consumer;
     std::unique_ptr<hub::CallQueue> hub;
-    std::shared_ptr<HotChats> hot;  // readers may outlive the life
+    std::shared_ptr<HotChats> hot;      // readers may outlive the life
+    std::vector<HotChats::Round> late;  // that a fault holds back, until a step after the trim
+    bool trimmed = false;
     std::deque<Action> todo;
   };
 
@@ -59,6 +75,7 @@ class ConsumerWorld {
   StoreMood mood = StoreMood::kGood;
   std::vector<std::string> said;
   uint64_t puts = 0;
+  Fault fault = Fault::kNone;
   size_t hot_messages = 256;  // of a chat in memory, for lives that start from now on
 
   hub::FakeHub& hub() { return hub_; }
@@ -67,12 +84,15 @@ class ConsumerWorld {
 
  private:
   Status Put(const Records& records);
+  void Do(Life& life, Remember remember);
+  void RememberRounds(Life& life);
 
   hub::FakeHub hub_;
   fakes::MemoryStore store_;
   std::vector<std::unique_ptr<Life>> lives_;
   std::map<std::string, std::set<MsgId>> accepted_;  // by chat
   int owners_ = 0;
+  std::deque<Records> late_puts_;  // that a fault holds back
 };
 
 }  // namespace nightjar::persist
