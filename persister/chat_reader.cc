@@ -6,6 +6,7 @@
 
 #include "common/wire/limits.h"
 #include "common/wire/names.h"
+#include "persister/record_check.h"
 
 namespace nightjar::persist {
 namespace {
@@ -36,6 +37,15 @@ void SetError(const Status& status, v1::Response& response) {
     default:
       error.set_message(status.message());
   }
+}
+
+// The same question without what has expired, which memory may still hold.
+HistoryQuery Kept(HistoryQuery query, MsgId oldest_kept) {
+  if (oldest_kept == 0 || query.after >= oldest_kept - 1) return query;
+  // With `after` alone it would ask for the oldest.
+  if (query.after == 0 && query.before == 0) query.before = kMaxStoredMsgId;
+  query.after = oldest_kept - 1;
+  return query;
 }
 
 // Keeps the newest (or oldest) messages that fit; true if some had to go.
@@ -147,7 +157,7 @@ std::optional<HistoryPage> ChatReader::FromMemory(const HistoryQuery& query,
   if (hot_ == nullptr) return std::nullopt;
   const uint32_t partition = PartitionOf(query.chat_id, options_.partitions);
   const auto start = tail.find(partition);
-  return hot_->Read(partition, query,
+  return hot_->Read(partition, Kept(query, store_.OldestKept()),
                     start == tail.end() ? std::nullopt : std::optional(start->second));
 }
 
@@ -165,10 +175,11 @@ Result<HistoryPage> ChatReader::Stored(const HistoryQuery& query, const TailStar
 // Store and tail as one page.
 Result<v1::History> ChatReader::Page(const std::string& uid, const HistoryQuery& query) {
   Messages messages;
+  const MsgId oldest_kept = store_.OldestKept();
   const auto tail =
       ReadTails(hub_, {PartitionOf(query.chat_id, options_.partitions)}, [&](v1::Message message) {
         const MsgId id = message.msg_id();
-        if (message.chat_id() != query.chat_id || id <= query.after) return;
+        if (message.chat_id() != query.chat_id || id <= query.after || id < oldest_kept) return;
         if (query.before != 0 && id >= query.before) return;
         messages[id] = std::move(message);
       });
@@ -268,9 +279,10 @@ Result<std::map<std::string, v1::Message>> ChatReader::Newest(
     wanted.insert(chat.chat_id);
   }
   std::map<std::string, v1::Message> newest;
+  const MsgId oldest_kept = store_.OldestKept();
   const auto tail =
       ReadTails(hub_, {partitions.begin(), partitions.end()}, [&](v1::Message message) {
-        if (!wanted.contains(message.chat_id())) return;
+        if (!wanted.contains(message.chat_id()) || message.msg_id() < oldest_kept) return;
         v1::Message& known = newest[message.chat_id()];
         if (message.msg_id() > known.msg_id()) known = std::move(message);
       });

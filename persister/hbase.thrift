@@ -52,11 +52,27 @@ struct TTableName {
   2: required binary qualifier
 }
 
+// Whole but for `attributes` and `configuration`: a family is modified by sending all of it back. What
+// is only sent back is declared as the number it is.
 struct TColumnFamilyDescriptor {
   1: required binary name
+  4: optional i32 blockSize
+  5: optional i32 bloomnFilterType
   6: optional TCompressionAlgorithm compressionType
+  7: optional i16 dfsReplication
+  8: optional i32 dataBlockEncoding
+  9: optional i32 keepDeletedCells
   10: optional i32 maxVersions
+  11: optional i32 minVersions
+  12: optional i32 scope
   13: optional i32 timeToLive
+  14: optional bool blockCacheEnabled
+  15: optional bool cacheBloomsOnWrite
+  16: optional bool cacheDataOnWrite
+  17: optional bool cacheIndexesOnWrite
+  18: optional bool compressTags
+  19: optional bool evictBlocksOnClose
+  20: optional bool inMemory
 }
 
 struct TTableDescriptor {
@@ -81,6 +97,9 @@ service THBaseService {
   bool checkAndPut(1: required binary table, 2: required binary row, 3: required binary family,
                    4: required binary qualifier, 5: binary value, 6: required TPut tput) throws (1: TIOError io)
   list<TResult> getScannerResults(1: required binary table, 2: required TScan tscan, 3: i32 numRows = 1)
+      throws (1: TIOError io)
+  TTableDescriptor getTableDescriptor(1: required TTableName table) throws (1: TIOError io)
+  void modifyColumnFamily(1: required TTableName tableName, 2: required TColumnFamilyDescriptor column)
       throws (1: TIOError io)
   bool tableExists(1: TTableName tableName) throws (1: TIOError io)
   void createTable(1: required TTableDescriptor desc, 2: list<binary> splitKeys) throws (1: TIOError io)

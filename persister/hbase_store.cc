@@ -306,27 +306,19 @@ Status HbaseStore::PutUsers(const storage::Folded& rows) {
 // ---- reading ----------------------------------------------------------------------------------
 
 Result<HistoryPage> HbaseStore::History(const HistoryQuery& query) {
+  const auto range = RangeOf(query, OldestKept());
+  if (!range.ok()) return range.status();
   HistoryPage page;
-  if (query.limit == 0 || query.before > kMaxStoredMsgId || query.after > kMaxStoredMsgId) {
-    return Status(Code::kInvalidArgument, "history out of range");
-  }
+  if (range->empty()) return page;
   // Rows run from the newest to the oldest; the oldest first is the same backwards. What a scan
   // begins with is within it, what it ends with is not.
-  const bool oldest_first = query.after != 0 && query.before == 0;
-  if (oldest_first && query.after == kMaxStoredMsgId) return page;
+  const bool oldest_first = range->oldest_first;
   hbase::TScan scan;
   scan.__set_reversed(oldest_first);
-  if (oldest_first) {
-    scan.__set_startRow(hbase::MessageRow(query.chat_id, query.after + 1));
-    scan.__set_stopRow(hbase::MessagesBegin(query.chat_id));
-  } else {
-    scan.__set_startRow(query.before == 0 ? hbase::MessagesBegin(query.chat_id)
-                                          : hbase::MessageRow(query.chat_id, query.before - 1));
-    scan.__set_stopRow(query.after == 0 ? hbase::MessagesEnd(query.chat_id)
-                                        : hbase::MessageRow(query.chat_id, query.after));
-    // Nothing lies between; HBase would take the order for a mistake.
-    if (scan.startRow >= scan.stopRow) return page;
-  }
+  scan.__set_startRow(
+      hbase::MessageRow(query.chat_id, oldest_first ? range->above + 1 : range->below - 1));
+  scan.__set_stopRow(oldest_first ? hbase::MessagesBegin(query.chat_id)
+                                  : hbase::MessageRow(query.chat_id, range->above));
   while (!page.more) {
     const size_t want = std::min<size_t>(kReadRows, query.limit + 1 - page.messages.size());
     scan.__set_limit(static_cast<int32_t>(want));
@@ -357,16 +349,20 @@ Result<HistoryPage> HbaseStore::History(const HistoryQuery& query) {
   return page;
 }
 
+MsgId HbaseStore::OldestKept() const { return nightjar::OldestKept(keep_ms_, unix_ms_()); }
+
 Result<std::vector<std::optional<v1::Message>>> HbaseStore::Newest(
     const std::vector<NewestOf>& chats) {
   // One call for all that have a guess; a scan for each that it was wrong for.
   std::vector<std::optional<v1::Message>> out(chats.size());
   std::vector<TGet> gets;
   std::vector<size_t> asked;
+  const MsgId oldest_kept = OldestKept();
   for (size_t i = 0; i < chats.size(); ++i) {
-    if (chats[i].guess == 0 || chats[i].guess > kMaxStoredMsgId) continue;
+    const MsgId guess = chats[i].guess;
+    if (guess == 0 || guess < oldest_kept || guess > kMaxStoredMsgId) continue;
     asked.push_back(i);
-    gets.emplace_back().row = hbase::MessageRow(chats[i].chat_id, chats[i].guess);
+    gets.emplace_back().row = hbase::MessageRow(chats[i].chat_id, guess);
   }
   if (!gets.empty()) {
     const auto rows = ReadRows(link_, tables_.messages, gets);
@@ -529,6 +525,7 @@ Result<Store::NamesPage> HbaseStore::Names(Named what, const std::string& from, 
 HbaseStore::HbaseStore(const Options& options)
     : link_(options.link),
       tables_(options.tables),
+      unix_ms_(options.retention.unix_ms),
       known_(std::make_unique<storage::KnownChats>()) {}
 
 HbaseStore::~HbaseStore() = default;
@@ -539,7 +536,14 @@ Result<std::unique_ptr<HbaseStore>> HbaseStore::Open(const Options& options) {
   }
   if (Status s = hbase::CheckTableOptions(options.tables); !s.ok()) return s;
   std::unique_ptr<HbaseStore> store(new HbaseStore(options));
-  if (Status s = hbase::MakeTables(store->link_, options.tables); !s.ok()) return s;
+  hbase::TableOptions tables = options.tables;
+  if (const auto& keep_ms = options.retention.keep_ms) {
+    tables.message_ttl_s = static_cast<uint32_t>((*keep_ms + 999) / 1000);
+  }
+  if (Status s = hbase::MakeTables(store->link_, tables); !s.ok()) return s;
+  const auto ttl_s = hbase::MessageTtl(store->link_, tables);
+  if (!ttl_s.ok()) return ttl_s.status();
+  store->keep_ms_ = int64_t{*ttl_s} * 1000;
   return store;
 }
 

@@ -8,12 +8,14 @@
 // is led to.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "persister/hbase_link.h"
 #include "persister/hbase_tables.h"
+#include "persister/retention.h"
 #include "persister/store.h"
 
 namespace nightjar {
@@ -27,7 +29,8 @@ class HbaseStore : public Store {
  public:
   struct Options {
     hbase::LinkOptions link;
-    hbase::TableOptions tables;
+    hbase::TableOptions tables;  // whose message_ttl_s follows from `retention`
+    Retention retention;
   };
 
   // Makes what tables are missing. kUnavailable: HBase is away; kInvalidArgument: options that can
@@ -39,6 +42,7 @@ class HbaseStore : public Store {
   Result<HistoryPage> History(const HistoryQuery& query) override;
   Result<std::vector<std::optional<v1::Message>>> Newest(
       const std::vector<NewestOf>& chats) override;
+  MsgId OldestKept() const override;
   Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) override;
   Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) override;
   Result<UserRecord> ReadUser(const std::string& uid) override;
@@ -52,6 +56,8 @@ class HbaseStore : public Store {
 
   hbase::Link link_;
   const hbase::TableNames tables_;
+  const std::function<int64_t()> unix_ms_;
+  int64_t keep_ms_ = 0;  // as the table says since Open
   const std::unique_ptr<storage::KnownChats> known_;
 };
 

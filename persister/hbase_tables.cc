@@ -49,15 +49,24 @@ bool ValidName(std::string_view text) {
   });
 }
 
+constexpr std::string_view kMessages = "messages";
+constexpr char kMessageFamily[] = "m";
+constexpr int32_t kForEver = INT32_MAX;  // to HBase
+
+int32_t Ttl(uint32_t seconds) {
+  return seconds == 0 ? kForEver : static_cast<int32_t>(std::min<uint32_t>(seconds, kForEver));
+}
+
 struct Table {
-  const char* name;
+  std::string_view name;
   std::vector<const char*> families;
 };
 
-TTableName NameOf(const TableOptions& options, const char* table) {
+TTableName NameOf(const TableOptions& options, std::string_view table) {
   TTableName name;
   name.__set_ns(options.name_space);
-  name.qualifier = options.prefix + table;
+  name.qualifier = options.prefix;
+  name.qualifier += table;
   return name;
 }
 
@@ -71,9 +80,7 @@ TTableDescriptor Describe(const TableOptions& options, const Table& table,
     family.name = name;
     family.__set_maxVersions(1);
     family.__set_compressionType(compression);
-    if (options.message_ttl_s != 0 && std::string_view(table.name) == "messages") {
-      family.__set_timeToLive(static_cast<int32_t>(options.message_ttl_s));
-    }
+    if (table.name == kMessages) family.__set_timeToLive(Ttl(options.message_ttl_s.value_or(0)));
   }
   descriptor.__set_columns(families);
   return descriptor;
@@ -109,6 +116,34 @@ Status MakeTable(Link& link, const TableOptions& options, const Table& table) {
   return status;
 }
 
+Result<TColumnFamilyDescriptor> ReadMessageFamily(Link& link, const TableOptions& options) {
+  TTableDescriptor table;
+  const Status status = link.Call("look at a table", [&](THBaseServiceClient& client) {
+    client.getTableDescriptor(table, NameOf(options, kMessages));
+  });
+  if (!status.ok()) return status;
+  for (TColumnFamilyDescriptor& family : table.columns) {
+    if (family.name == kMessageFamily && family.__isset.timeToLive) return std::move(family);
+  }
+  return Status(Code::kInternal, "store hbase: a table of messages that is none");
+}
+
+Status SetMessageTtl(Link& link, const TableOptions& options) {
+  if (!options.message_ttl_s) return Status::Ok();
+  auto family = ReadMessageFamily(link, options);
+  if (!family.ok()) return family.status();
+  const int32_t ttl = Ttl(*options.message_ttl_s);
+  if (family->timeToLive == ttl) return Status::Ok();
+  family->__set_timeToLive(ttl);
+  const Status status = link.Call("set how long messages are kept", [&](auto& client) {
+    client.modifyColumnFamily(NameOf(options, kMessages), *family);
+  });
+  if (status.ok()) return status;
+  return {status.code(), status.message() + " (by hand, in HBase's shell: alter '" +
+                             TableNames(options).messages + "', {NAME => '" + kMessageFamily +
+                             "', TTL => " + std::to_string(ttl) + "})"};
+}
+
 }  // namespace
 
 Status CheckTableOptions(const TableOptions& options) {
@@ -122,7 +157,6 @@ Status CheckTableOptions(const TableOptions& options) {
   if (options.regions < 1 || options.regions > kRegionsMost) {
     return invalid("regions: 1 to " + std::to_string(kRegionsMost));
   }
-  if (options.message_ttl_s > INT32_MAX) return invalid("messages' time to live: too long");
   const bool known = options.compression == "auto" ||
                      std::any_of(kAlgorithms.begin(), kAlgorithms.end(), [&](const Named& named) {
                        return options.compression == named.name;
@@ -158,7 +192,13 @@ Status MakeTables(Link& link, const TableOptions& options) {
   for (const Table& table : tables) {
     if (status = MakeTable(link, options, table); !status.ok()) return status;
   }
-  return status;
+  return SetMessageTtl(link, options);
+}
+
+Result<uint32_t> MessageTtl(Link& link, const TableOptions& options) {
+  const auto family = ReadMessageFamily(link, options);
+  if (!family.ok()) return family.status();
+  return family->timeToLive == kForEver ? 0 : static_cast<uint32_t>(family->timeToLive);
 }
 
 std::string Row(std::string_view name) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,8 @@ struct TableOptions {
   std::string prefix = "";              // of table names
   uint32_t regions = 16;                // each new table is split into so many
   std::string compression = "auto";     // auto, none, gz, snappy, lz4 or zstd
-  uint32_t message_ttl_s = 0;           // of a new `messages` table; 0: kept for ever
+  // After so long messages expire; 0: never. Nothing: as the table is (a new one: never).
+  std::optional<uint32_t> message_ttl_s;
 };
 
 // kInvalidArgument for a name, number or compression that HBase could not take.
@@ -32,8 +34,11 @@ struct TableNames {
   std::string messages, chats, users;
 };
 
-// Makes the namespace and those tables that are missing; what is there is left as it is.
+// Makes the namespace and those tables that are missing; what is there is left as it is, but for
+// the messages' time to live.
 Status MakeTables(Link& link, const TableOptions& options);
+// The messages' time to live in seconds; 0: for ever.
+Result<uint32_t> MessageTtl(Link& link, const TableOptions& options);
 
 // Two bytes of hash before every row key: neighbours in name land in different regions.
 inline constexpr size_t kRowHashBytes = 2;

@@ -58,9 +58,6 @@ void AddHbaseOptions(CLI::App& app, nightjar::HbaseStore::Options& options) {
   app.add_option("--hbase-compression", options.tables.compression,
                  "of new tables: auto (the best there is), none, gz, snappy, lz4 or zstd")
       ->capture_default_str();
-  app.add_option("--hbase-message-ttl-s", options.tables.message_ttl_s,
-                 "of a new table: messages older than this expire; 0: never")
-      ->capture_default_str();
 }
 
 std::string FirstLine(const std::string& path) {
@@ -134,6 +131,11 @@ int main(int argc, char** argv) {
                  "memory for the newest messages of chats being read; 0: none")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
+  app.add_option_function<int64_t>(
+         "--keep-days", [&](int64_t days) { options.retention.keep_ms = days * nightjar::kDayMs; },
+         "messages older than this expire for good; 0: never. The store remembers it: without this "
+         "option it stays as it is (at first: never)")
+      ->check(CLI::Range(int64_t{0}, nightjar::kKeepDaysMost));
   nightjar::HbaseStore::Options hbase;
   AddHbaseOptions(app, hbase);
   app.add_option("--broker", brokers, "HOST:PORT of a broker to answer reads for; repeatable");

@@ -23,6 +23,7 @@ struct ProcessOptions {
   hub::RedisOptions redis;
   std::string store_dir;                     // RocksDB's
   std::optional<HbaseStore::Options> hbase;  // instead of it
+  Retention retention;                       // of either
   size_t store_cache_mib = 64;
   size_t store_write_mib = 64;
   size_t hot_mib = 32;  // newest messages of chats that are read, in memory

@@ -4,10 +4,12 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "common/wire/names.h"
 #include "persister/fold.h"
 #include "persister/record_check.h"
+#include "persister/rocksdb_expiry.h"
 #include "persister/rocksdb_keys.h"
 #include "persister/rocksdb_tables.h"
 
@@ -82,37 +84,49 @@ Status RocksDbStore::Put(const std::vector<v1::JournalRecord>& records) {
     return Told(status, "write");
   }
   storage::Remember(rows, *known_);
+  FlushDaily();
   return Status::Ok();
+}
+
+// Whenever a new file comes, RocksDB looks which old ones are due to be compacted for what is in
+// them to expire. Where little is written none might come for weeks.
+void RocksDbStore::FlushDaily() {
+  if (OldestKept() == 0) return;
+  const int64_t now = expiry_->unix_ms();
+  int64_t last = flushed_ms_;
+  if (now - last < kDayMs || !flushed_ms_.compare_exchange_strong(last, now)) return;
+  rocksdb::FlushOptions options;
+  options.wait = false;
+  // What goes wrong here the next Put is told as well.
+  db_->Flush(options, messages_).PermitUncheckedError();
+}
+
+Status RocksDbStore::Compact() {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  return Told(db_->CompactRange(options, messages_, nullptr, nullptr), "compact");
 }
 
 // ---- reading ----------------------------------------------------------------------------------
 
 Result<HistoryPage> RocksDbStore::History(const HistoryQuery& query) {
+  const auto range = RangeOf(query, OldestKept());
+  if (!range.ok()) return range.status();
   HistoryPage page;
-  if (query.limit == 0 || query.before > kMaxStoredMsgId || query.after > kMaxStoredMsgId) {
-    return Status(Code::kInvalidArgument, "history out of range");
-  }
-  const std::string lower = storage::Prefix(query.chat_id);
-  const std::string upper = storage::After(lower);
+  if (range->empty()) return page;
+  // Keys run from the newest to the oldest.
+  const std::string lower = storage::MessageKey(query.chat_id, range->below - 1);
+  const std::string upper = storage::MessageKey(query.chat_id, range->above);
   const rocksdb::Slice lower_slice(lower);
   const rocksdb::Slice upper_slice(upper);
   rocksdb::ReadOptions options;
   options.iterate_lower_bound = &lower_slice;
   options.iterate_upper_bound = &upper_slice;
   std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, messages_));
-
-  // Keys run from the newest to the oldest.
-  const bool oldest_first = query.after != 0 && query.before == 0;
-  if (oldest_first) {
-    it->SeekForPrev(storage::MessageKey(query.chat_id, query.after));
-    if (it->Valid() && storage::MessageIdOf(View(it->key())) == query.after) it->Prev();
-  } else if (query.before != 0) {
-    it->Seek(storage::MessageKey(query.chat_id, query.before - 1));
-  } else {
-    it->SeekToFirst();
-  }
+  const bool oldest_first = range->oldest_first;
+  oldest_first ? it->SeekToLast() : it->SeekToFirst();
   for (; it->Valid(); oldest_first ? it->Prev() : it->Next()) {
-    if (!oldest_first && storage::MessageIdOf(View(it->key())) <= query.after) break;
+    if (it->value().empty()) continue;  // expired by what was once to be kept
     if (page.messages.size() == query.limit) {
       page.more = true;
       break;
@@ -124,6 +138,8 @@ Result<HistoryPage> RocksDbStore::History(const HistoryQuery& query) {
   return page;
 }
 
+MsgId RocksDbStore::OldestKept() const { return expiry_->OldestKept(); }
+
 Result<std::vector<std::optional<v1::Message>>> RocksDbStore::Newest(
     const std::vector<NewestOf>& chats) {
   std::vector<std::optional<v1::Message>> out(chats.size());
@@ -134,18 +150,21 @@ Result<std::vector<std::optional<v1::Message>>> RocksDbStore::Newest(
   std::vector<rocksdb::Status> statuses(chats.size());
   db_->MultiGet(rocksdb::ReadOptions(), messages_, slices.size(), slices.data(), values.data(),
                 statuses.data());
+  const MsgId oldest_kept = OldestKept();
   std::unique_ptr<rocksdb::Iterator> it;
   for (size_t i = 0; i < chats.size(); ++i) {
-    if (statuses[i].ok()) {
+    if (statuses[i].ok() && chats[i].guess >= oldest_kept && !values[i].empty()) {
       if (!Parse(values[i], out[i].emplace())) return Damaged(dir_, "messages");
       continue;
     }
-    if (!statuses[i].IsNotFound()) return Told(statuses[i], "read");
+    if (!statuses[i].ok() && !statuses[i].IsNotFound()) return Told(statuses[i], "read");
     if (!it) it.reset(db_->NewIterator(rocksdb::ReadOptions(), messages_));
     const std::string prefix = storage::Prefix(chats[i].chat_id);
     it->Seek(prefix);
     if (!it->status().ok()) return Told(it->status(), "read");
     if (!it->Valid() || !it->key().starts_with(prefix)) continue;
+    // The newest has expired, so all have.
+    if (it->value().empty() || storage::MessageIdOf(View(it->key())) < oldest_kept) continue;
     if (!Parse(it->value(), out[i].emplace())) return Damaged(dir_, "messages");
   }
   return out;
@@ -297,8 +316,10 @@ Result<Store::NamesPage> RocksDbStore::Names(Named what, const std::string& from
 
 // ---- opening, closing, errors -----------------------------------------------------------------
 
-RocksDbStore::RocksDbStore(std::string dir)
-    : dir_(std::move(dir)), known_(std::make_unique<storage::KnownChats>()) {}
+RocksDbStore::RocksDbStore(std::string dir, const Retention& retention)
+    : dir_(std::move(dir)),
+      expiry_(std::make_shared<storage::Expiry>(retention.unix_ms)),
+      known_(std::make_unique<storage::KnownChats>()) {}
 
 Status RocksDbStore::Told(const rocksdb::Status& status, const char* doing) const {
   if (status.ok()) return Status::Ok();
@@ -316,29 +337,58 @@ Status RocksDbStore::Told(const rocksdb::Status& status, const char* doing) cons
   return {Code::kUnavailable, text};
 }
 
+Status RocksDbStore::SettleLayout() {
+  std::string layout;
+  rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), storage::kLayoutKey, &layout);
+  if (status.IsNotFound()) {
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    status = db_->Put(synced, storage::kLayoutKey, storage::kLayout);
+    layout = storage::kLayout;
+  }
+  if (!status.ok()) return Told(status, "open");
+  if (layout == storage::kLayout) return Status::Ok();
+  return {Code::kInternal,
+          "store " + dir_ + ": has layout " + layout + ", this program knows " + storage::kLayout};
+}
+
+// The store remembers how long it keeps messages: whatever opens it shows the same.
+Status RocksDbStore::SettleKeep(const std::optional<int64_t>& asked) {
+  std::string text;
+  rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), storage::kKeepKey, &text);
+  if (!status.ok() && !status.IsNotFound()) return Told(status, "open");
+  int64_t keep_ms = 0;
+  if (const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), keep_ms);
+      !text.empty() && (error != std::errc() || end != text.data() + text.size() || keep_ms < 0)) {
+    return Damaged(dir_, "settings");
+  }
+  if (asked && *asked != keep_ms) {
+    keep_ms = *asked;
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    status = db_->Put(synced, storage::kKeepKey, std::to_string(keep_ms));
+    if (!status.ok()) return Told(status, "open");
+  }
+  expiry_->Keep(keep_ms);
+  if (keep_ms == 0) return Status::Ok();
+  return Told(db_->SetOptions(messages_, {{"periodic_compaction_seconds",
+                                           std::to_string(storage::CompactEverySeconds(keep_ms))}}),
+              "open");
+}
+
 Result<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const Options& options) {
-  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.dir));
+  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.dir, options.retention));
   rocksdb::DB* db = nullptr;
-  rocksdb::Status status = rocksdb::DB::Open(storage::DbOptions(options), options.dir,
-                                             storage::Tables(options), &store->handles_, &db);
+  const rocksdb::Status status =
+      rocksdb::DB::Open(storage::DbOptions(options), options.dir,
+                        storage::Tables(options, store->expiry_), &store->handles_, &db);
   if (!status.ok()) return store->Told(status, "open");
   store->db_.reset(db);
   store->messages_ = store->handles_[1];
   store->chats_ = store->handles_[2];
   store->users_ = store->handles_[3];
-  std::string layout;
-  status = db->Get(rocksdb::ReadOptions(), storage::kLayoutKey, &layout);
-  if (status.IsNotFound()) {
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    status = db->Put(synced, storage::kLayoutKey, storage::kLayout);
-    layout = storage::kLayout;
-  }
-  if (!status.ok()) return store->Told(status, "open");
-  if (layout != storage::kLayout) {
-    return Status(Code::kInternal, "store " + options.dir + ": has layout " + layout +
-                                       ", this program knows " + storage::kLayout);
-  }
+  if (Status s = store->SettleLayout(); !s.ok()) return s;
+  if (Status s = store->SettleKeep(options.retention.keep_ms); !s.ok()) return s;
   return store;
 }
 

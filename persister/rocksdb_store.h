@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "persister/retention.h"
 #include "persister/store.h"
 
 namespace rocksdb {
@@ -22,8 +23,9 @@ class Status;
 namespace nightjar {
 
 namespace storage {
+class Expiry;
 class KnownChats;
-}
+}  // namespace storage
 
 class RocksDbStore : public Store {
  public:
@@ -32,6 +34,7 @@ class RocksDbStore : public Store {
     size_t block_cache_bytes = size_t{64} << 20;  // what reads may hold; index and filters included
     size_t write_buffer_bytes = size_t{64}
                                 << 20;  // what is written and not yet in files, all tables
+    Retention retention;
   };
 
   // kUnavailable: locked by another process, no room, no permission; kInternal: damaged, or written
@@ -43,13 +46,20 @@ class RocksDbStore : public Store {
   Result<HistoryPage> History(const HistoryQuery& query) override;
   Result<std::vector<std::optional<v1::Message>>> Newest(
       const std::vector<NewestOf>& chats) override;
+  MsgId OldestKept() const override;
   Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) override;
   Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) override;
   Result<UserRecord> ReadUser(const std::string& uid) override;
   Result<NamesPage> Names(Named what, const std::string& from, uint32_t limit) override;
 
+  // Rewrites all messages now, without those that have expired. Blocks; may take long.
+  Status Compact();
+
  private:
-  explicit RocksDbStore(std::string dir);
+  RocksDbStore(std::string dir, const Retention& retention);
+  Status SettleLayout();
+  Status SettleKeep(const std::optional<int64_t>& asked);
+  void FlushDaily();
   Status Told(const rocksdb::Status& status, const char* doing) const;
   // Id of the newest message; 0: none.
   Result<MsgId> NewestMessage(const std::string& chat);
@@ -61,6 +71,8 @@ class RocksDbStore : public Store {
   rocksdb::ColumnFamilyHandle* users_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   std::atomic<bool> write_failed_{false};  // the next Put asks RocksDB to resume first
+  std::atomic<int64_t> flushed_ms_{0};     // Unix; when FlushDaily last did
+  const std::shared_ptr<storage::Expiry> expiry_;
   const std::unique_ptr<storage::KnownChats> known_;
 };
 

@@ -89,7 +89,8 @@ rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options) {
   return db;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options& options) {
+std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options& options,
+                                                    std::shared_ptr<const Expiry> expiry) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   table.cache_index_and_filter_blocks = true;
@@ -108,6 +109,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options&
 
   rocksdb::ColumnFamilyOptions messages = family;
   messages.memtable_insert_with_hint_prefix_extractor = std::make_shared<ChatOfKey>();
+  messages.compaction_filter_factory = MakeExpiryFilters(std::move(expiry));
+  messages.periodic_compaction_seconds = 0;  // until it is known that something expires
   rocksdb::ColumnFamilyOptions merging = family;
   merging.merge_operator = std::make_shared<RowMerge>();
   rocksdb::ColumnFamilyOptions small;

@@ -32,6 +32,7 @@ std::unique_ptr<Store> OpenRocksDb(const ProcessOptions& options, Signals& signa
   store.dir = options.store_dir;
   store.block_cache_bytes = options.store_cache_mib << 20;
   store.write_buffer_bytes = options.store_write_mib << 20;
+  store.retention = options.retention;
   const int64_t until = SystemNow().mono_ms + kStoreLockWaitMs;
   for (bool said = false;;) {
     auto opened = RocksDbStore::Open(store);
@@ -48,9 +49,11 @@ std::unique_ptr<Store> OpenRocksDb(const ProcessOptions& options, Signals& signa
 }
 
 std::unique_ptr<Store> OpenHbase(const ProcessOptions& options, Signals& signals) {
+  HbaseStore::Options hbase = *options.hbase;
+  hbase.retention = options.retention;
   Backoff backoff(250, 5000, RandomSeed());
   for (bool said = false;;) {
-    auto opened = HbaseStore::Open(*options.hbase);
+    auto opened = HbaseStore::Open(hbase);
     if (opened.ok()) return std::move(opened).value();
     if (opened.status().code() != Code::kUnavailable) {
       log::Error("{}", opened.status().message());

@@ -1,5 +1,8 @@
-// Where everything is kept for good. Implemented on RocksDB here (HBase follows); tests/contract/
-// holds every implementation to one suite, a map in memory included.
+// Where everything is kept. Implemented on RocksDB and HBase; tests/contract/ holds every
+// implementation to one suite, a map in memory included.
+//
+// Messages may expire (persister/retention.h). What else there is of a chat does not: members,
+// marks, the newest id.
 //
 // Threads: all methods may be called from any thread; Put is called by one writer per partition.
 // Errors: kUnavailable (try again with backoff), kInvalidArgument (this can never be stored: a dead
@@ -32,7 +35,7 @@ struct StoredChat {
   std::string title;
   int64_t created_ms = 0;
   std::string created_by;
-  MsgId last_msg_id = 0;                                 // newest entry of any kind
+  MsgId last_msg_id = 0;                                 // newest entry of any kind, if expired too
   std::vector<StoredMember> members;                     // uid order; direct chats too
   std::vector<std::pair<std::string, MsgId>> delivered;  // uid order
 };
@@ -58,9 +61,12 @@ class Store {
   // titles, push and mutes: the newest by id or time wins).
   virtual Status Put(const std::vector<v1::JournalRecord>& records) = 0;
 
+  // What has expired is not there: `more` does not count it either.
   virtual Result<HistoryPage> History(const HistoryQuery& query) = 0;
+  // The lowest id that has not expired by now; 0: none expires.
+  virtual MsgId OldestKept() const = 0;
 
-  // The newest message of each chat, in the order asked, read together; nothing: none is stored. A
+  // The newest message of each chat, in the order asked, read together; nothing: none is kept. A
   // message with the id `guess` is taken for the newest where there is one: whoever has heard that
   // id saves the store the search.
   struct NewestOf {

@@ -42,22 +42,31 @@ Status MemoryStore::Put(const std::vector<v1::JournalRecord>& records) {
   return Status::Ok();
 }
 
+void MemoryStore::Keep(Retention retention) {
+  std::lock_guard lock(mutex_);
+  if (retention.keep_ms) keep_ms_ = *retention.keep_ms;
+  unix_ms_ = std::move(retention.unix_ms);
+}
+
+MsgId MemoryStore::OldestKept() const {
+  std::lock_guard lock(mutex_);
+  return nightjar::OldestKept(keep_ms_, unix_ms_());
+}
+
 Result<HistoryPage> MemoryStore::History(const HistoryQuery& query) {
-  if (query.limit == 0 || query.before > kMaxStoredMsgId || query.after > kMaxStoredMsgId) {
-    return Status(Code::kInvalidArgument, "history out of range");
-  }
+  const auto range = RangeOf(query, OldestKept());
+  if (!range.ok()) return range.status();
   std::lock_guard lock(mutex_);
   std::vector<v1::Message> match;
   if (const auto chat = chats_.find(query.chat_id); chat != chats_.end()) {
     for (const auto& [id, message] : chat->second.messages) {
-      if (id > query.after && (query.before == 0 || id < query.before)) match.push_back(message);
+      if (id > range->above && id < range->below) match.push_back(message);
     }
   }
   HistoryPage page;
   page.more = match.size() > query.limit;
   if (page.more) {
-    const bool oldest_first = query.after != 0 && query.before == 0;
-    if (oldest_first) {
+    if (range->oldest_first) {
       match.resize(query.limit);
     } else {
       match.erase(match.begin(), match.end() - query.limit);
@@ -69,6 +78,7 @@ Result<HistoryPage> MemoryStore::History(const HistoryQuery& query) {
 
 Result<std::vector<std::optional<v1::Message>>> MemoryStore::Newest(
     const std::vector<NewestOf>& chats) {
+  const MsgId oldest_kept = OldestKept();
   std::lock_guard lock(mutex_);
   std::vector<std::optional<v1::Message>> out;
   for (const NewestOf& ask : chats) {
@@ -76,8 +86,9 @@ Result<std::vector<std::optional<v1::Message>>> MemoryStore::Newest(
     const auto chat = chats_.find(ask.chat_id);
     if (chat == chats_.end() || chat->second.messages.empty()) continue;
     const auto guessed = chat->second.messages.find(ask.guess);
-    newest = guessed != chat->second.messages.end() ? guessed->second
-                                                    : chat->second.messages.rbegin()->second;
+    const bool good = guessed != chat->second.messages.end() && ask.guess >= oldest_kept;
+    const auto& [id, message] = good ? *guessed : *chat->second.messages.rbegin();
+    if (id >= oldest_kept) newest = message;
   }
   return out;
 }

@@ -4,6 +4,7 @@
 // Threads: any; a mutex guards everything. Grows without bound: for tests.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -11,16 +12,22 @@
 #include <utility>
 #include <vector>
 
+#include "persister/retention.h"
 #include "persister/store.h"
 
 namespace nightjar::fakes {
 
 class MemoryStore : public Store {
  public:
+  explicit MemoryStore(Retention retention = {}) { Keep(std::move(retention)); }
+  // As a real store that is opened with it.
+  void Keep(Retention retention);
+
   Status Put(const std::vector<v1::JournalRecord>& records) override;
   Result<HistoryPage> History(const HistoryQuery& query) override;
   Result<std::vector<std::optional<v1::Message>>> Newest(
       const std::vector<NewestOf>& chats) override;
+  MsgId OldestKept() const override;
   Result<std::optional<StoredChat>> ReadChat(const std::string& chat_id) override;
   Result<std::vector<std::pair<std::string, MsgId>>> ChatsOf(const std::string& uid) override;
   Result<UserRecord> ReadUser(const std::string& uid) override;
@@ -43,7 +50,9 @@ class MemoryStore : public Store {
 
   std::optional<StoredChat> Fold(const std::string& chat_id) const;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  int64_t keep_ms_ = 0;
+  std::function<int64_t()> unix_ms_;
   std::map<std::string, Chat> chats_;
   std::map<std::string, User> users_;
 };

@@ -17,7 +17,8 @@ namespace {
 class Memory : public StoreUnderTest {
  public:
   Store& store() override { return store_; }
-  void Reopen() override {}  // nothing to lose: it stands for a store that is always open
+  // Nothing to lose: it stands for a store that is always open.
+  void Reopen(const Retention& retention) override { store_.Keep(retention); }
 
  private:
   fakes::MemoryStore store_;
@@ -25,16 +26,21 @@ class Memory : public StoreUnderTest {
 
 class RocksDb : public StoreUnderTest {
  public:
-  RocksDb() { Open(); }
+  RocksDb() { Open(Retention()); }
   Store& store() override { return *store_; }
-  void Reopen() override {
+  void Reopen(const Retention& retention) override {
     store_.reset();
-    Open();
+    Open(retention);
+  }
+  void Compact() override {
+    const Status status = store_->Compact();
+    ASSERT_TRUE(status.ok()) << status.message();
   }
 
  private:
-  void Open() {
+  void Open(const Retention& retention) {
     RocksDbStore::Options options;
+    options.retention = retention;
     options.dir = dir_.path() + "/store";
     options.write_buffer_bytes = 4 << 20;
     auto opened = RocksDbStore::Open(options);
@@ -47,9 +53,12 @@ class RocksDb : public StoreUnderTest {
 
 class Hbase : public StoreUnderTest {
  public:
-  explicit Hbase(HbaseStore::Options options) : options_(std::move(options)) { Reopen(); }
+  explicit Hbase(HbaseStore::Options options) : options_(std::move(options)) {
+    Reopen(Retention());
+  }
   Store& store() override { return *store_; }
-  void Reopen() override {
+  void Reopen(const Retention& retention) override {
+    options_.retention = retention;
     auto opened = HbaseStore::Open(options_);
     ASSERT_TRUE(opened.ok()) << opened.status().message();
     store_ = std::move(opened).value();

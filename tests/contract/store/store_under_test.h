@@ -16,7 +16,10 @@ class StoreUnderTest {
  public:
   virtual ~StoreUnderTest() = default;
   virtual Store& store() = 0;
-  virtual void Reopen() = 0;
+  virtual void Reopen(const Retention& retention) = 0;
+  void Reopen() { Reopen(Retention()); }
+  // Takes what has expired off the disk, where the store can be made to.
+  virtual void Compact() {}
 };
 std::unique_ptr<StoreUnderTest> MakeMemory();
 std::unique_ptr<StoreUnderTest> MakeRocksDb();

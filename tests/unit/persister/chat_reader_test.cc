@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "persister/hot_chats.h"
 #include "tests/unit/persister/reader_world.h"
 
 namespace nightjar::persist {
@@ -77,6 +78,61 @@ TEST(ChatReader, PagesAreTheSameWhereverTheBoundaryOfTheStoreIs) {
       ASSERT_EQ(page.history().more(), more);
     }
   }
+}
+
+TEST(ChatReader, WhatHasExpiredIsNotSeenWhereverItIs) {
+  ReaderWorld world;
+  world.store.Keep({60'000, [&] { return world.hub.now_ms.load(); }});
+  world.Say("alice", kChat);
+  world.Say("bob", kChat);
+  world.Persist(1);  // the other is in the journal's tail
+  EXPECT_EQ(world.Ask("bob", "open_chat { chat_id: 'd:alice:bob' }").chat_view().messages_size(),
+            2);
+  const MsgId kept = world.Say("alice", kChat, "later", 61'000);
+  const auto view = world.Ask("bob", "open_chat { chat_id: 'd:alice:bob' limit: 1 }").chat_view();
+  EXPECT_EQ(Ids(view.messages()), std::vector<MsgId>{kept});
+  EXPECT_FALSE(view.more());
+  world.hub.now_ms += 61'000;
+  const auto list = world.Ask("bob", "list_chats {}").chats();
+  ASSERT_EQ(list.chats_size(), 1);
+  EXPECT_FALSE(list.chats(0).has_last_message());
+  EXPECT_EQ(list.chats(0).chat().last_msg_id(), kept);
+  EXPECT_EQ(world.Ask("bob", "history { chat_id: 'd:alice:bob' }").history().messages_size(), 0);
+}
+
+TEST(ChatReader, WhatHasExpiredIsNotAnsweredFromMemoryEither) {
+  ReaderWorld world;
+  HotChats hot({.partitions = kReaderPartitions, .mono_ms = [] { return 0; }});
+  hot.SetLeases(std::vector<HotChats::Lease>(kReaderPartitions, {1, 1'000'000}));
+  ChatReader reader({.partitions = kReaderPartitions}, world.hub, world.store, &hot);
+  const auto ask = [&](uint32_t limit, MsgId after = 0) {
+    v1::Request request;
+    request.mutable_history()->set_chat_id(kChat);
+    request.mutable_history()->set_limit(limit);
+    request.mutable_history()->set_after_msg_id(after);
+    return reader.Answer("bob", request).history();
+  };
+  world.store.Keep({60'000, [&] { return world.hub.now_ms.load(); }});
+  world.Say("alice", kChat);
+  world.Say("bob", kChat, "second", 30'000);
+  const MsgId last = world.Say("alice", kChat, "third", 1);
+  world.Persist();
+  EXPECT_EQ(ask(10).messages_size(), 3);
+  ASSERT_EQ(hot.counters().chats, 1u);
+  world.hub.now_ms += 30'000;
+  for (const uint32_t limit : {10u, 2u}) {
+    const auto page = ask(limit);
+    EXPECT_EQ(page.messages_size(), 2);
+    EXPECT_FALSE(page.more()) << limit;
+  }
+  EXPECT_EQ(ask(1, 1).messages_size(), 1);
+  EXPECT_TRUE(ask(1, 1).more());
+  EXPECT_EQ(Ids(ask(1).messages()), std::vector<MsgId>{last});
+  EXPECT_TRUE(ask(1).more());
+  EXPECT_GT(hot.counters().hits, 2u);
+  world.hub.now_ms += 60'000;
+  EXPECT_EQ(ask(10).messages_size(), 0);
+  EXPECT_FALSE(ask(10).more());
 }
 
 TEST(ChatReader, OnlyTheAuthorSeesClientMsgIdAndDevice) {

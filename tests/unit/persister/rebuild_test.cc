@@ -177,6 +177,21 @@ TEST_F(RebuildTest, EverythingIsBack) {
   EXPECT_GT(Say(kGroup, "carol", 31).msg_id, (said[{kGroup, 30}]));
 }
 
+TEST_F(RebuildTest, WhenAllMessagesHaveExpiredIdsStillGoOnFromTheLast) {
+  Live();
+  world.Persist();
+  const Seen before = See();
+  world.store.Keep({3'600'000, [this] { return world.hub.now_ms.load(); }});
+  world.hub.now_ms += 7'200'000;
+  ASSERT_TRUE(world.store.History({kDirect, 0, 0, 10})->messages.empty());
+  world.hub.fake().LoseEverything();
+  ASSERT_TRUE(Rebuild().ok());
+  EXPECT_TRUE(See() == before) << "members, marks, titles, newest ids";
+  world.hub.now_ms -= 7'200'000 + 60'000;  // a clock that was set back
+  EXPECT_GT(Say(kDirect, "alice", 50).msg_id, (said[{kDirect, 20}]));
+  EXPECT_GT(Say(kGroup, "carol", 50).msg_id, (said[{kGroup, 30}]));
+}
+
 TEST_F(RebuildTest, KilledAtAnyCallAndRunAgain) {
   Live();
   world.Persist();
