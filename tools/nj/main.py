@@ -35,10 +35,12 @@ def positive(text):
     return int(text)
 
 
-def broker_count(text):
-    if not text.isdigit() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of brokers (1 to 64)")
-    return int(text)
+def count_of(what, most):
+    def parse(text):
+        if not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what} (1 to {most})")
+        return int(text)
+    return parse
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,7 +65,7 @@ def add_stack(parser):
 
 def add_stack_options(parser):
     add_preset(parser)
-    parser.add_argument("--brokers", type=broker_count, default=1, metavar="N",
+    parser.add_argument("--brokers", type=count_of("brokers", 64), default=1, metavar="N",
                         help="how many brokers, b1 to bN, on one hub (default: 1)")
     parser.add_argument("--port", type=port, default=0, metavar="P",
                         help="MQTT over TCP, of b1; b2 has the next one (default: free ones)")
@@ -72,6 +74,8 @@ def add_stack_options(parser):
     parser.add_argument("--store", default="rocksdb", choices=["rocksdb", "hbase"],
                         help="where messages are kept for good: the persister's own folder, or an HBase that is "
                         "started, too (the first time, its jars are downloaded)")
+    parser.add_argument("--persisters", type=count_of("persisters", 16), default=1, metavar="N",
+                        help="how many persisters on one HBase (default: 1)")
     parser.add_argument("--redis", default="one", choices=stack.REDIS_MODES,
                         help="one Redis (default), a master with two replicas and three Sentinels, or a Cluster of "
                         "three masters with a replica each")

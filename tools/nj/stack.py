@@ -89,7 +89,7 @@ class Stack:
         port = self.redis_port(name)
         if port:
             return None if probe.redis_ready(port) else "no answer to PING"
-        if name == "persister":
+        if name.startswith("persister"):
             return self.unanswered()
         if name in ("hbase", "thrift"):
             return hbase.accepts(self.data["hbase"]["master" if name == "hbase" else "thrift"])
@@ -162,6 +162,8 @@ def up(args):
 
 
 def start_all(stack, args):
+    if args.persisters > 1 and args.store != "hbase":
+        raise Failed("a RocksDB store belongs to one persister: --persisters N needs --store hbase", code=2)
     plugin = build.program(args.preset, "plugin/nightjar_plugin.so", "plugin/*.so")
     persister = build.program(args.preset, "persister/nightjar-persister")
     redis, mosquitto = need("redis-server"), mosquitto_binary()
@@ -218,11 +220,13 @@ def start_all(stack, args):
     for name, _, why_not in store["servers"]:
         await_ready(stack.process(name), why_not, hbase.READY_SECONDS)
     addresses = [word for broker in brokers for word in ("--broker", f"127.0.0.1:{broker['mqtt']}")]
-    begin(stack, entry("persister", [
-        persister, *hub["persister"], *addresses,
-        "--key-file", keys, *store["persister"], "--id", "p1"], "persister.log",
-                       sanitizers.preloaded(args.preset, leaks=True)), stack.unanswered,
-          hbase.READY_SECONDS if store["servers"] else READY_SECONDS)   # it makes the tables
+    for number in range(1, args.persisters + 1):
+        name = "persister" if number == 1 else f"persister{number}"
+        begin(stack, entry(name, [
+            persister, *hub["persister"], *addresses,
+            "--key-file", keys, *store["persister"], "--id", f"p{number}"], f"{name}.log",
+                           sanitizers.preloaded(args.preset, leaks=True)), stack.unanswered,
+              hbase.READY_SECONDS if store["servers"] else READY_SECONDS)   # it makes the tables
 
 
 def place_redis(stack, args, before, reserved):
@@ -322,7 +326,7 @@ def stop_all(stack, quiet=False):
     any_ran = False
     slowness = sanitizers.slowness((stack.data or {}).get("preset"))
     hub = [entry for entry in stack.processes if entry["name"].startswith(("redis", "sentinel"))]
-    persister = [entry for entry in stack.processes if entry["name"] == "persister"]
+    persister = [entry for entry in stack.processes if entry["name"].startswith("persister")]
     store = [entry for entry in stack.processes if entry["name"] in ("thrift", "hbase")]
     for part in ([entry for entry in stack.processes if entry not in hub + persister + store], persister,
                  [entry for entry in store if entry["name"] == "thrift"],

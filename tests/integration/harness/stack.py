@@ -23,13 +23,13 @@ def nj(*args, timeout=90, **kwargs):
 class Stack:
     """A stack in `folder`, signing with its own keys: HS256 first, ES256 and RS256 for the tests."""
 
-    def __init__(self, folder, options=None, env=None, brokers=1, redis=None, store="rocksdb"):
+    def __init__(self, folder, options=None, env=None, brokers=1, redis=None, store="rocksdb", persisters=1):
         self.folder = str(folder)
         os.makedirs(self.folder, exist_ok=True)
         self.keys = [keys.Key("k1", "HS256"), keys.Key("k2", "ES256"), keys.Key("k3", "RS256")]
         keys.write_key_file(os.path.join(self.folder, "keys.json"), self.keys)
         self.args = ["--dir", self.folder, "--preset", PRESET, "--brokers", str(brokers), "--redis", redis or os.environ.get("NIGHTJAR_REDIS", "one"),
-                     "--store", store]
+                     "--store", store, "--persisters", str(persisters)]
         for name, value in (options or {}).items():
             self.args += ["--plugin-opt", f"{name}={value}"]
         for part, name, value in env or []:
