@@ -47,6 +47,7 @@ struct OpenSend {
   uint64_t text = 0;
   uint64_t msg_id = 0;  // the entry that it is taken for; 0: none yet
   int64_t written_ms = 0;
+  uint64_t changes_upto = 0;  // the newest change of the chat that was known when it was written
   uint32_t device = kNone;
   bool abandoned = false;  // no answer will come; it may be in the chat, once
 };
@@ -54,7 +55,7 @@ struct OpenSend {
 // A send that was refused because its author was no member.
 struct RefusedSend {
   uint64_t text = 0;
-  uint64_t changes_upto = 0;  // the newest change of the chat that was known then
+  uint64_t changes_upto = 0;  // OpenSend's: refused it was later than that
   uint32_t author = kNone;    // user
 };
 

@@ -45,6 +45,7 @@ void Oracle::Impl::OnWrote(uint32_t device, const Wrote& wrote) {
   send.client_msg_id = wrote.client_msg_id;
   send.text = HashText(wrote.text);
   send.written_ms = now_.mono_ms;
+  send.changes_upto = chat.changes.empty() ? 0 : chat.changes.back();
   send.device = device;
   Note(Event::Kind::kWrote, device, chat_no, send.text, send.client_msg_id);
   chat.open.push_back(send);
@@ -170,8 +171,7 @@ void Oracle::Impl::OnRefused(uint32_t device, const SendRefused& refused) {
   const OpenSend sent = *send;
   RemoveOpen(chat, send);
   if (refused.error.code() == v1::PERMISSION_DENIED) {
-    const uint64_t changes_upto = chat.changes.empty() ? 0 : chat.changes.back();
-    chat.refused.push_back({sent.text, changes_upto, devices_[device].user});
+    chat.refused.push_back({sent.text, sent.changes_upto, devices_[device].user});
     if (chat.refused.size() > kRefusedKept) chat.refused.pop_front();
   }
   if (sent.msg_id != 0) {
