@@ -18,7 +18,9 @@ Keeper::Keeper(World& world)
           },
           [this](const hub::Call& call) { world_.NotOnePartition(call); }),
       now_hub_(*this),
-      reader_({.partitions = world.shape().hub.partitions}, now_hub_, store_) {}
+      hot_({.partitions = world.shape().hub.partitions,
+            .mono_ms = [&world] { return world.time(); }}),
+      reader_({.partitions = world.shape().hub.partitions}, now_hub_, store_, &hot_) {}
 
 void Keeper::PartHub::Submit(hub::Call call, hub::Callback done) {
   if (!hub::PartitionOfCall(call, world_.shape().hub.partitions)) world_.NotOnePartition(call);
@@ -57,6 +59,7 @@ void Keeper::Die() {
   world_.Say("keeper{} dies", life_);
   line_.Die();
   consumer_.reset();
+  hot_.Clear();
 }
 
 void Keeper::Tick() {
@@ -114,6 +117,9 @@ void Keeper::Do(persist::Actions actions) {
             Do(std::move(more));
             Arm();
           });
+    } else if (auto* remember = std::get_if<persist::Remember>(&action)) {
+      if (!remember->leases.empty()) hot_.SetLeases(remember->leases);
+      for (const auto& round : remember->rounds) hot_.Stored(round);
     } else {
       world_.Say("keeper: {}", std::get<persist::Say>(action).text);
     }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "persister/chat_reader.h"
+#include "persister/hot_chats.h"
 #include "persister/journal_consumer.h"
 #include "tests/fakes/memory_store.h"
 #include "tests/worlds/hub_link.h"
@@ -64,6 +65,7 @@ class Keeper {
   HubLink line_;
   NowHub now_hub_;
   fakes::MemoryStore store_;
+  persist::HotChats hot_;
   persist::ChatReader reader_;
   std::unique_ptr<persist::JournalConsumer> consumer_;
   uint64_t life_ = 0;
