@@ -1,7 +1,7 @@
-// Short subscriber lists inside the broker. Mosquitto has one list of subscribers for each topic and
-// walks it at every subscribe and at every disconnect; `i` is everybody's short inbox, so coming and
-// going would cost as much as there are connections. Frames go to client ids, not to subscribers:
-// it does not matter under which name the broker files such a subscription
+// Short subscriber lists inside the broker. Mosquitto has one list of subscribers for each topic
+// and walks it at every subscribe and at every disconnect; `i` is everybody's short inbox, so
+// coming and going would cost as much as there are connections. Frames go to client ids, not to
+// subscribers: it does not matter under which name the broker files such a subscription
 // (docs/decisions/0011-short-inbox-lists.md).
 #pragma once
 
