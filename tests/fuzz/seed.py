@@ -165,7 +165,23 @@ def jwt():
         {"kid": "h", "alg": "HS256", "secret": url64(secret)}, {"kid": "e", "alg": "ES256", "pem": pem}]}))
 
 
+def gateway_answer():
+    """Answers of push gateways: who reads it (0 APNs, 1 FCM, 2 Web Push), the status, Retry-After, the body."""
+    def answer(name, which, status, retry_after, body):
+        write("gateway_answer", name, bytes([which]) + struct.pack(">H", status) + f"{retry_after}\0{body}".encode())
+
+    answer("apns_gone", 0, 410, "", '{"reason":"Unregistered","timestamp":1700000000123}')
+    answer("apns_busy", 0, 429, "7", '{"reason":"TooManyRequests"}')
+    answer("apns_odd", 0, 400, "-1", '{"reason":["a"],"timestamp":-1}')
+    answer("fcm_unregistered", 1, 404, "", '{"error":{"code":404,"status":"NOT_FOUND","details":'
+           '[{"errorCode":"UNREGISTERED"}]}}')
+    answer("fcm_quota", 1, 429, "Fri, 15 Jan 2027 08:01:00 GMT", '{"error":{"status":"RESOURCE_EXHAUSTED"}}')
+    answer("fcm_odd", 1, 401, "x", '{"error":{"details":[7,null,{"errorCode":{}}]}}')
+    answer("web_busy", 2, 503, "99999999999999999999999", "")
+
+
 decode()
 encode()
 names()
 jwt()
+gateway_answer()

@@ -27,7 +27,7 @@ CLANG = "clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev".split()
 
 # Clients that no one here wrote, and what speaks to them. protobuf 4.21 is the Python of protoc 3.21.
 PYTHON_TEST = ["paho-mqtt==2.1.0", "protobuf==4.21.12", "PyJWT[crypto]==2.8.0", "pytest==8.3.4",
-               "pytest-xdist==3.6.1"]
+               "pytest-xdist==3.6.1", "http-ece==1.2.1", "py-vapid==1.9.6"]
 NODE_TEST = ["mqtt@5.10.3"]
 
 TEST_ENV = os.path.join(BUILD, "test-env")

@@ -47,6 +47,17 @@ std::string Joined(const std::string& der) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+template <typename Write>
+std::string Written(const Write& write) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  Require(write(bio) == 1);
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  std::string pem(data, static_cast<size_t>(size));
+  BIO_free(bio);
+  return pem;
+}
+
 }  // namespace
 
 struct KeyPair::Impl {
@@ -64,13 +75,13 @@ KeyPair::KeyPair(KeyType type) : impl_(std::make_unique<Impl>()) {
 KeyPair::~KeyPair() { EVP_PKEY_free(impl_->key); }
 
 std::string KeyPair::PublicPem() const {
-  BIO* bio = BIO_new(BIO_s_mem());
-  Require(PEM_write_bio_PUBKEY(bio, impl_->key) == 1);
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  std::string pem(data, static_cast<size_t>(size));
-  BIO_free(bio);
-  return pem;
+  return Written([this](BIO* bio) { return PEM_write_bio_PUBKEY(bio, impl_->key); });
+}
+
+std::string KeyPair::PrivatePem() const {
+  return Written([this](BIO* bio) {
+    return PEM_write_bio_PKCS8PrivateKey(bio, impl_->key, nullptr, nullptr, 0, nullptr, nullptr);
+  });
 }
 
 std::string KeyPair::Sign(std::string_view text) const {

@@ -15,6 +15,7 @@ class KeyPair {
   ~KeyPair();
 
   std::string PublicPem() const;
+  std::string PrivatePem() const;  // PKCS #8
   // The raw signature as JWS has it (r and s side by side for EC), over SHA-256 except for Ed25519.
   std::string Sign(std::string_view text) const;
 
