@@ -145,11 +145,19 @@ Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::stri
   hub::GetChat get;
   get.chat = chat_id;
   get.members = true;
-  auto reply = hub_.AskOne<hub::GetChatReply>(get);
-  if (!reply.ok()) return reply.status();
+  // The tail along with it: whoever may not see it has made the hub read it in vain, but the others
+  // wait for the hub once.
+  std::vector<hub::Call> calls = TailCalls({PartitionOf(chat_id, options_.partitions)});
+  calls.emplace_back(std::move(get));
+  auto replies = hub_.Ask(std::move(calls));
+  if (!replies.ok()) return replies.status();
+  const auto* reply = std::get_if<hub::GetChatReply>(&replies->back());
+  if (reply == nullptr) return Status(Code::kInternal, "odd answer of the hub");
   auto chat = ChatFor(uid, chat_id, *reply);
   if (!chat) return kDenied;
-  return Seen{std::move(*chat), reply->found};
+  const bool exists = reply->found;
+  replies->pop_back();
+  return Seen{std::move(*chat), exists, std::move(*replies)};
 }
 
 std::optional<HistoryPage> ChatReader::FromMemory(const HistoryQuery& query,
@@ -173,16 +181,16 @@ Result<HistoryPage> ChatReader::Stored(const HistoryQuery& query, const TailStar
 }
 
 // Store and tail as one page.
-Result<v1::History> ChatReader::Page(const std::string& uid, const HistoryQuery& query) {
+Result<v1::History> ChatReader::Page(const std::string& uid, const HistoryQuery& query,
+                                     std::vector<hub::Reply> first) {
   Messages messages;
   const MsgId oldest_kept = store_.OldestKept();
-  const auto tail =
-      ReadTails(hub_, {PartitionOf(query.chat_id, options_.partitions)}, [&](v1::Message message) {
-        const MsgId id = message.msg_id();
-        if (message.chat_id() != query.chat_id || id <= query.after || id < oldest_kept) return;
-        if (query.before != 0 && id >= query.before) return;
-        messages[id] = std::move(message);
-      });
+  const auto tail = ReadTails(hub_, std::move(first), [&](v1::Message message) {
+    const MsgId id = message.msg_id();
+    if (message.chat_id() != query.chat_id || id <= query.after || id < oldest_kept) return;
+    if (query.before != 0 && id >= query.before) return;
+    messages[id] = std::move(message);
+  });
   if (!tail.ok()) return tail.status();
   auto stored = Stored(query, *tail);
   if (!stored.ok()) return stored.status();
@@ -210,9 +218,11 @@ Result<v1::History> ChatReader::History(const std::string& uid, const v1::GetHis
   if (!seen->exists) return v1::History();
   // Beyond what ids can be: everything, or nothing.
   constexpr MsgId kMost = (MsgId{1} << 63) - 1;
-  return Page(uid, {ask.chat_id(), std::min(ask.before_msg_id(), kMost),
-                    std::min(ask.after_msg_id(), kMost),
-                    Limit(ask.limit(), limits::kHistoryDefault, limits::kHistoryMost)});
+  return Page(
+      uid,
+      {ask.chat_id(), std::min(ask.before_msg_id(), kMost), std::min(ask.after_msg_id(), kMost),
+       Limit(ask.limit(), limits::kHistoryDefault, limits::kHistoryMost)},
+      std::move(seen->tail));
 }
 
 Result<v1::ChatView> ChatReader::OpenChat(const std::string& uid, const v1::OpenChat& ask) {
@@ -226,7 +236,8 @@ Result<v1::ChatView> ChatReader::OpenChat(const std::string& uid, const v1::Open
   *view.mutable_chat() = std::move(seen->chat);
   if (seen->exists) {
     auto page = Page(
-        uid, {chat_id, 0, 0, Limit(ask.limit(), limits::kOpenChatDefault, limits::kOpenChatMost)});
+        uid, {chat_id, 0, 0, Limit(ask.limit(), limits::kOpenChatDefault, limits::kOpenChatMost)},
+        std::move(seen->tail));
     if (!page.ok()) return page.status();
     view.mutable_messages()->Swap(page->mutable_messages());
     view.set_more(page->more());
@@ -280,12 +291,13 @@ Result<std::map<std::string, v1::Message>> ChatReader::Newest(
   }
   std::map<std::string, v1::Message> newest;
   const MsgId oldest_kept = store_.OldestKept();
-  const auto tail =
-      ReadTails(hub_, {partitions.begin(), partitions.end()}, [&](v1::Message message) {
-        if (!wanted.contains(message.chat_id()) || message.msg_id() < oldest_kept) return;
-        v1::Message& known = newest[message.chat_id()];
-        if (message.msg_id() > known.msg_id()) known = std::move(message);
-      });
+  auto first = hub_.Ask(TailCalls({partitions.begin(), partitions.end()}));
+  if (!first.ok()) return first.status();
+  const auto tail = ReadTails(hub_, std::move(*first), [&](v1::Message message) {
+    if (!wanted.contains(message.chat_id()) || message.msg_id() < oldest_kept) return;
+    v1::Message& known = newest[message.chat_id()];
+    if (message.msg_id() > known.msg_id()) known = std::move(message);
+  });
   if (!tail.ok()) return tail.status();
   // What was stored before is older than what the tail has of a chat.
   std::vector<Store::NewestOf> rest;

@@ -44,7 +44,8 @@ class ChatReader {
   // A chat that uid is a member of, as the hub has it.
   struct Seen {
     v1::Chat chat;
-    bool exists = false;  // false: a direct chat without its first message
+    bool exists = false;           // false: a direct chat without its first message
+    std::vector<hub::Reply> tail;  // the first replies about its partition's
   };
   using Messages = std::map<MsgId, v1::Message>;
 
@@ -53,7 +54,8 @@ class ChatReader {
   Result<v1::ChatList> ListChats(const std::string& uid, const v1::ListChats& ask);
 
   Result<Seen> See(const std::string& uid, const std::string& chat_id);
-  Result<v1::History> Page(const std::string& uid, const HistoryQuery& query);
+  Result<v1::History> Page(const std::string& uid, const HistoryQuery& query,
+                           std::vector<hub::Reply> first);
   // What is stored, after the tail was read; Stored asks the store where memory does not know.
   std::optional<HistoryPage> FromMemory(const HistoryQuery& query, const TailStarts& tail);
   Result<HistoryPage> Stored(const HistoryQuery& query, const TailStarts& tail);

@@ -1,6 +1,6 @@
 #include "persister/journal_tail.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace nightjar::persist {
 namespace {
@@ -20,16 +20,19 @@ hub::Call ReadFrom(uint32_t partition, uint64_t from) {
 
 }  // namespace
 
-Result<TailStarts> ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
-                             const std::function<void(v1::Message)>& take) {
+std::vector<hub::Call> TailCalls(const std::vector<uint32_t>& partitions) {
   std::vector<hub::Call> calls;
   for (const uint32_t partition : partitions) calls.push_back(ReadFrom(partition, 0));
+  return calls;
+}
+
+Result<TailStarts> ReadTails(HubReader& hub, std::vector<hub::Reply> first,
+                             const std::function<void(v1::Message)>& take) {
+  std::vector<hub::Call> calls;
+  Result<std::vector<hub::Reply>> replies = std::move(first);
   TailStarts starts;
   size_t seen = 0;
-  while (!calls.empty()) {
-    auto replies = hub.Ask(std::move(calls));
-    calls.clear();
-    if (!replies.ok()) return replies.status();
+  while (true) {
     for (const hub::Reply& reply : *replies) {
       const auto* log = std::get_if<hub::ReadLogReply>(&reply);
       if (log == nullptr) return Status(Code::kInternal, "the hub gave an answer of another kind");
@@ -49,8 +52,10 @@ Result<TailStarts> ReadTails(HubReader& hub, const std::vector<uint32_t>& partit
     if (seen > kTailMost) {
       return Status(Code::kUnavailable, "the store is too far behind to be read");
     }
+    if (calls.empty()) return starts;
+    replies = hub.Ask(std::exchange(calls, {}));
+    if (!replies.ok()) return replies.status();
   }
-  return starts;
 }
 
 }  // namespace nightjar::persist

@@ -22,8 +22,12 @@ inline constexpr size_t kTailMost = 200'000;
 // is missing.
 using TailStarts = std::map<uint32_t, uint64_t>;
 
-// Calls `take` for every message in the tails of these partitions, each partition in journal order.
-Result<TailStarts> ReadTails(HubReader& hub, const std::vector<uint32_t>& partitions,
+// What to ask the hub first, one call for each partition; it may be asked other things with it.
+std::vector<hub::Call> TailCalls(const std::vector<uint32_t>& partitions);
+
+// `first`: the replies to those. Asks for what they leave. Calls `take` for every message in the
+// tails of these partitions, each partition in journal order.
+Result<TailStarts> ReadTails(HubReader& hub, std::vector<hub::Reply> first,
                              const std::function<void(v1::Message)>& take);
 
 }  // namespace nightjar::persist
