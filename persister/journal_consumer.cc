@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 namespace nightjar::persist {
@@ -24,6 +23,7 @@ const hub::Failure* FailureOf(const hub::Reply& reply) { return std::get_if<hub:
 JournalConsumer::JournalConsumer(Options options)
     : options_(std::move(options)),
       backoff_(options_.retry_first_ms, options_.retry_cap_ms, options_.seed),
+      mine_(options_.partitions, true),
       held_(options_.partitions),
       stalls_(options_.partitions),
       poll_ms_(options_.poll_ms) {}
@@ -94,8 +94,10 @@ void JournalConsumer::AskLeases(int64_t ttl_ms, int64_t now_ms, Actions& out) {
   hub::Lease lease;
   lease.role = hub::Role::kPersist;
   lease.owner = options_.owner;
-  lease.partitions.resize(options_.partitions);
-  std::iota(lease.partitions.begin(), lease.partitions.end(), 0u);
+  for (uint32_t p = 0; p < held_.size(); ++p) {
+    if (mine_[p] || ttl_ms == 0) lease.partitions.push_back(p);
+  }
+  lease_asked_ = lease.partitions;
   lease.ttl_ms = ttl_ms;
   lease_asked_ms_ = now_ms;
   Ask(std::move(lease), lease_tag_, out);
@@ -109,7 +111,7 @@ void JournalConsumer::OnLeases(const hub::Reply& reply, int64_t now_ms, Actions&
   }
   next_lease_ms_ = std::max(now_ms, lease_asked_ms_ + options_.lease_ttl_ms / 3);
   const auto* leases = std::get_if<hub::LeaseReply>(&reply);
-  if (leases == nullptr || leases->tokens.size() != held_.size()) {
+  if (leases == nullptr || leases->tokens.size() != lease_asked_.size()) {
     const hub::Failure* failure = FailureOf(reply);
     if (!hub_away_) {
       Tell(Say::Level::kWarn, "leases not renewed: " + (failure ? failure->message : "odd answer"),
@@ -120,8 +122,9 @@ void JournalConsumer::OnLeases(const hub::Reply& reply, int64_t now_ms, Actions&
   }
   hub_away_ = false;
   const uint32_t before = held(now_ms);
-  for (size_t p = 0; p < held_.size(); ++p) {
-    held_[p] = {leases->tokens[p], lease_asked_ms_ + options_.lease_ttl_ms};
+  leased_until_ms_ = lease_asked_ms_ + options_.lease_ttl_ms;
+  for (size_t i = 0; i < lease_asked_.size(); ++i) {
+    held_[lease_asked_[i]] = {leases->tokens[i], leased_until_ms_};
   }
   out.emplace_back(Remember{held_, {}});
   const uint32_t after = held(now_ms);
@@ -130,6 +133,12 @@ void JournalConsumer::OnLeases(const hub::Reply& reply, int64_t now_ms, Actions&
   }
   if (after > before) next_round_ms_ = failing_ ? next_round_ms_ : now_ms;
   leased_once_ = true;
+}
+
+void JournalConsumer::Share(std::vector<bool> mine) {
+  mine.resize(held_.size(), false);
+  if (std::find(mine.begin(), mine.end(), true) == mine.end()) mine.assign(held_.size(), true);
+  mine_ = std::move(mine);
 }
 
 uint32_t JournalConsumer::held(int64_t now_ms) const {

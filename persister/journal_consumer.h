@@ -77,13 +77,19 @@ class JournalConsumer {
   void Tick(int64_t now_ms, Actions& out);
   void OnHubReply(uint64_t tag, hub::Reply reply, int64_t now_ms, Actions& out);
   void OnStored(const Status& status, int64_t now_ms, Actions& out);
+  // Which partitions to hold, by partition; the leases of others are let run out (giving them back
+  // could be done late, after they were taken again). At first: all; and all if it were none.
+  void Share(std::vector<bool> mine);
   // Ends after the round under way; then the leases are given back and stopped() holds.
   void Stop(int64_t now_ms, Actions& out);
 
   int64_t NextWakeMs() const;
   bool stopped() const { return stopped_; }
   bool leased_once() const { return leased_once_; }  // the hub has answered about leases
-  uint32_t held(int64_t now_ms) const;               // partitions
+  bool leasing(int64_t now_ms) const {               // ... within the time that a lease is good for
+    return leased_once_ && now_ms < leased_until_ms_;
+  }
+  uint32_t held(int64_t now_ms) const;  // partitions
   const Counters& counters() const { return counters_; }
 
  private:
@@ -112,11 +118,13 @@ class JournalConsumer {
   const Options options_;
   Backoff backoff_;
   Phase phase_ = Phase::kWaiting;
+  std::vector<bool> mine_;
   std::vector<HotChats::Lease> held_;
-  std::vector<Stall> stalls_;  // by partition
+  std::vector<uint32_t> lease_asked_;  // partitions, of the call under way
+  std::vector<Stall> stalls_;          // by partition
   uint64_t next_tag_ = 1;
   uint64_t lease_tag_ = 0, work_tag_ = 0;  // of the call under way; 0: none
-  int64_t lease_asked_ms_ = 0;
+  int64_t lease_asked_ms_ = 0, leased_until_ms_ = 0;
   int64_t next_lease_ms_ = 0;
   int64_t next_round_ms_ = 0;
   int64_t poll_ms_;

@@ -1,6 +1,7 @@
 #include "persister/journal_worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/clock.h"
 
@@ -42,8 +43,19 @@ JournalConsumer::Counters JournalWorker::counters() const {
   return counters_;
 }
 
+void JournalWorker::Share(std::vector<bool> mine) {
+  std::lock_guard lock(share_mutex_);
+  share_ = std::move(mine);
+}
+
+void JournalWorker::TakeShare() {
+  std::lock_guard lock(share_mutex_);
+  if (share_) consumer_.Share(*std::exchange(share_, std::nullopt));
+}
+
 void JournalWorker::Publish() {
   leased_once_ = consumer_.leased_once();
+  leasing_ = consumer_.leasing(SystemNow().mono_ms);
   std::lock_guard lock(counters_mutex_);
   counters_ = consumer_.counters();
 }
@@ -54,6 +66,7 @@ void JournalWorker::Run() {
     const int64_t now = SystemNow().mono_ms;
     const int64_t give_up = stop_at_ms_;
     if (give_up >= 0 && now >= give_up && stopping) break;
+    TakeShare();
     Actions actions;
     if (give_up >= 0 && !stopping) {
       stopping = true;

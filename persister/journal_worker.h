@@ -33,7 +33,10 @@ class JournalWorker {
   // long as a Put under way takes. False: gave up (the leases then run out by themselves).
   bool Stop(int64_t most_ms);
 
+  // As JournalConsumer's; the next time that it is asked, at the latest after a second.
+  void Share(std::vector<bool> mine);
   bool leased_once() const { return leased_once_; }
+  bool leasing() const { return leasing_; }    // as of the last second or so
   JournalConsumer::Counters counters() const;  // as of the last round
 
  private:
@@ -45,6 +48,7 @@ class JournalWorker {
   void Run();
   void StoreAll();
   void Do(Actions actions);
+  void TakeShare();
   void Publish();
 
   JournalConsumer consumer_;
@@ -54,7 +58,9 @@ class JournalWorker {
   const std::function<void(const Say&)> say_;
   std::shared_ptr<Mailbox<Answer>> answers_;  // outlives the worker in the hub's callbacks
   std::atomic<int64_t> stop_at_ms_{-1};       // mono; by when to give up; -1: run
-  std::atomic<bool> leased_once_{false};
+  std::atomic<bool> leased_once_{false}, leasing_{false};
+  std::mutex share_mutex_;
+  std::optional<std::vector<bool>> share_;  // to be handed over
   std::atomic<bool> stopped_cleanly_{false};
   mutable std::mutex counters_mutex_;
   JournalConsumer::Counters counters_;

@@ -16,6 +16,7 @@
 #include "persister/history_service.h"
 #include "persister/hot_chats.h"
 #include "persister/journal_worker.h"
+#include "persister/peers.h"
 #include "persister/rebuild.h"
 #include "persister/startup.h"
 
@@ -38,7 +39,7 @@ void LogSay(const Say& say) {
 }
 
 std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOptions& options,
-                                      HistoryService& service) {
+                                      HistoryService& service, Peers& peers) {
   // The answer goes out where the question came in; the pointer is set before any message can come.
   auto client = std::make_shared<std::atomic<mqtt::Client*>>(nullptr);
   const std::string name = broker.host + ":" + std::to_string(broker.port);
@@ -48,7 +49,7 @@ std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOption
   to.client_id = std::string(kServiceUser) + ":" + options.id;
   // One of all persisters gets a request, whichever it is, and all of them get what was not
   // answered within a second. QoS 0: a reader can ask again at any time.
-  to.subscriptions = {{"$share/store/svc/store/#", 0}, {"svc/again/#", 0}};
+  to.subscriptions = {{"$share/store/svc/store/#", 0}, {"svc/again/#", 0}, {kPeersTopic, 0}};
   to.credentials = [token = options.token, id = options.id] {
     return ServiceCredentials(token, id);
   };
@@ -59,7 +60,8 @@ std::unique_ptr<mqtt::Client> Connect(const Address& broker, const ProcessOption
       log::Warning("broker {}: not connected: {}", name, why);
     }
   };
-  to.on_message = [&service, client](std::string_view asked_on, std::string_view payload) {
+  to.on_message = [&service, &peers, client](std::string_view asked_on, std::string_view payload) {
+    if (asked_on == kPeersTopic) return peers.Hear(payload, SystemNow().mono_ms);
     const bool repeat = asked_on.starts_with("svc/again/");
     service.Take(payload, repeat, [client](const std::string& topic, const std::string& reply) {
       if (mqtt::Client* c = client->load()) {
@@ -110,6 +112,14 @@ bool TellReady(const ProcessOptions& options) {
   return false;
 }
 
+void TellPeers(const ProcessOptions& options,
+               const std::vector<std::unique_ptr<mqtt::Client>>& clients) {
+  for (const auto& client : clients) {
+    if (client->connected())
+      (void)client->Publish(kPeersTopic, options.id, 0);  // again in a second
+  }
+}
+
 int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& store,
           Signals& signals) {
   std::atomic<uint64_t> epoch = 0;  // of the hub as it came up last
@@ -140,9 +150,10 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   HistoryService::Options desk;
   desk.threads = options.threads;
   HistoryService service(desk, reader);
+  Peers peers({.id = options.id, .partitions = found.info.partitions});
   std::vector<std::unique_ptr<mqtt::Client>> clients;
   for (const Address& broker : options.brokers)
-    clients.push_back(Connect(broker, options, service));
+    clients.push_back(Connect(broker, options, service, peers));
 
   bool ready = false;
   uint64_t looked_at = 0;  // epoch
@@ -158,6 +169,9 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
       looked_at = epoch;
       WarnIfLost(*hub, store);
     }
+    // Who cannot hold leases leaves the partitions to those who can.
+    worker.Share(peers.Mine(SystemNow().mono_ms));
+    if (ready && worker.leasing()) TellPeers(options, clients);
     if (SystemNow().mono_ms >= counters_at) {
       LogCounters(worker, service, hot);
       counters_at = SystemNow().mono_ms + kCountersEveryMs;

@@ -91,7 +91,7 @@ bool MayPublish(const Session& session, const Topic& topic, std::string_view nam
     case TopicKind::kPresenceWill:
       return topic.uid == *session.user->uid && topic.device == session.device;
     case TopicKind::kService:
-      return session.service && name.starts_with("svc/reply/");
+      return session.service && (name.starts_with("svc/reply/") || name == "svc/persister");
     case TopicKind::kNone:
     case TopicKind::kInbox:
     case TopicKind::kTail:
@@ -113,7 +113,7 @@ bool MaySubscribe(const Session& session, const Topic& topic, std::string_view f
     case TopicKind::kNone:
     case TopicKind::kService:
       return session.service && (filter == "svc/store/#" || filter == "svc/again/#" ||
-                                 filter == "$share/store/svc/store/#");
+                                 filter == "svc/persister" || filter == "$share/store/svc/store/#");
     case TopicKind::kSend:
     case TopicKind::kAck:
     case TopicKind::kRequest:

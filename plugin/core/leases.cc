@@ -1,23 +1,13 @@
 #include "plugin/core/leases.h"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
+#include "common/base/share.h"
 #include "plugin/core/tell.h"
 
 namespace nightjar::core::leases {
 namespace {
-
-// The same in every process of every build: FNV-1a, and a finisher that spreads it.
-uint64_t Weight(uint32_t partition, std::string_view broker) {
-  uint64_t hash = 14695981039346656037ULL;
-  const auto add = [&](uint8_t byte) { hash = (hash ^ byte) * 1099511628211ULL; };
-  for (int shift = 0; shift < 32; shift += 8) add(static_cast<uint8_t>(partition >> shift));
-  for (const char c : broker) add(static_cast<uint8_t>(c));
-  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdULL;
-  return hash ^ (hash >> 29);
-}
 
 void AskLease(State& s, std::vector<uint32_t> partitions, int64_t ttl_ms) {
   hub::Lease call;
@@ -81,7 +71,7 @@ void Share(State& s) {
   for (uint32_t p = 0; p < fan.mine.size(); ++p) {
     const auto& living = s.membership.brokers;
     const auto best = std::max_element(living.begin(), living.end(), [&](auto& a, auto& b) {
-      return Weight(p, a) < Weight(p, b);
+      return ShareWeight(p, a) < ShareWeight(p, b);
     });
     fan.mine[p] = best != living.end() && *best == s.broker;
   }

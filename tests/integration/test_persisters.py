@@ -135,19 +135,23 @@ def test_reads_go_on_while_one_is_stopped_and_one_is_killed(own_stack, user):
             assert asker.failure is None, asker.failure
 
     answered(30)
+    poll(lambda: holders(stack) == set(NAMES), "all to have partitions", 30)
     stopped = sorted(holders(stack))[0]
     stack.pause(stopped)
     answered(5)      # with nobody having its partitions
     poll(lambda: holders(stack) and stopped not in holders(stack), "others to take over", 30)
     answered(10)
     stack.resume(stopped)
-    answered(30)
+    answered(20)
+    poll(lambda: holders(stack) == set(NAMES), "all to have partitions", 30)
+    answered(20)
     killed = sorted(holders(stack))[0]
     stack.kill(killed)
     answered(5)
     poll(lambda: holders(stack) and killed not in holders(stack), "others to take over", 30)
     answered(20)
     stack.start(killed)
+    poll(lambda: holders(stack) == set(NAMES), "all to have partitions", 30)
     answered(30)
 
     for each in (*askers, *writers):

@@ -23,7 +23,7 @@ DENIED = ["inbox/{other}", "json/inbox/{other}", "tail/{other}", "json/tail/{oth
           "presence/+", "presence/#", "json/presence/+", "presence/+/phone", "presence/{uid}/phone",
           "presence/{uid}/+", "chat/send", "chat/#", "s", "a", "r", "$SYS/#", "$SYS/broker/uptime",
           "$share/g/inbox/{uid}", "$share/g/i", "$share/g/presence/{other}", "svc/#", "svc/store/+", "svc/store/1",
-          "svc/store/#", "svc/again/#", "svc/again/1", "svc/reply/x", "$share/store/svc/store/#", "nightjar/#", "other", "json/i", "/inbox/{uid}",
+          "svc/store/#", "svc/again/#", "svc/again/1", "svc/persister", "svc/reply/x", "$share/store/svc/store/#", "nightjar/#", "other", "json/i", "/inbox/{uid}",
           "Inbox/{uid}"]
 
 
@@ -44,7 +44,7 @@ def test_several_filters_in_one_packet_are_judged_one_by_one(device, user):
 @pytest.mark.parametrize("topic", ["inbox/{uid}", "i", "inbox/{other}", "json/inbox/{other}", "tail/{uid}",
                                    "tail/{other}", "presence/{uid}", "presence/{other}", "presence/{other}/phone",
                                    "json/presence/{other}", "chat", "chat/send/x", "chat/other", "svc/store/1",
-                                   "svc/reply/x", "$SYS/x", "other"])
+                                   "svc/reply/x", "svc/persister", "$SYS/x", "other"])
 def test_publishing_elsewhere_is_denied(device, user, topic):
     other = device(user("other")).online()
     phone = device(user(), version=V5).online()

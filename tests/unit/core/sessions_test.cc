@@ -37,7 +37,7 @@ TEST_F(Sessions, TopicsOfOthersAreDenied) {
   for (const char* filter :
        {"inbox/bob", "json/inbox/bob", "tail/bob", "#", "inbox/#", "inbox/+", "presence/+",
         "$SYS/#", "$share/x/inbox/alice", "chat/send", "svc/store/#", "svc/again/#",
-        "$share/store/svc/store/#", "presence/bob/phone", "other", ""}) {
+        "svc/persister", "$share/store/svc/store/#", "presence/bob/phone", "other", ""}) {
     EXPECT_FALSE(world.Subscribe(alice, filter)) << filter;
   }
   for (const char* filter : {"inbox/alice", "i", "json/inbox/alice", "tail/alice",
@@ -59,6 +59,9 @@ TEST_F(Sessions, ServicesHaveTheirOwnTopics) {
   EXPECT_TRUE(world.Subscribe(service, "$share/store/svc/store/#"));
   EXPECT_TRUE(world.Subscribe(service, "svc/store/#"));
   EXPECT_TRUE(world.Subscribe(service, "svc/again/#"));
+  EXPECT_TRUE(world.Subscribe(service, "svc/persister"));
+  EXPECT_TRUE(world.Publish(service, "svc/persister", "p1"));
+  EXPECT_FALSE(world.Publish(world.Connect("alice", "a"), "svc/persister", "p1"));
   EXPECT_FALSE(world.Subscribe(service, "inbox/alice"));
   EXPECT_TRUE(world.Publish(service, "svc/reply/b1", "not a reply"));
   EXPECT_FALSE(world.Publish(service, "svc/store/1", "x"));

@@ -217,8 +217,12 @@ TEST(ChatReader, DeliveredMarksComeAlong) {
   world.hub.Do(hub::Login{
       .uid = "bob", .device = "phone", .broker = "b1#1", .session = 1, .name = "", .email = ""});
   const MsgId id = world.Say("alice", kChat);
-  const auto ack = std::get<hub::AckReply>(world.hub.Do(
-      hub::Ack{.uid = "bob", .device = "phone", .epoch = 1, .seq = 1, .marks = {{kChat, id}}}));
+  hub::Ack acked;
+  acked.uid = "bob";
+  acked.device = "phone";
+  acked.epoch = acked.seq = 1;
+  acked.marks = {{kChat, id, {}}};
+  const auto ack = std::get<hub::AckReply>(world.hub.Do(acked));
   ASSERT_EQ(ack.moved.size(), 1u);
   const auto view = world.Ask("alice", "open_chat { to: 'bob' }").chat_view();
   ASSERT_EQ(view.delivered_size(), 1);

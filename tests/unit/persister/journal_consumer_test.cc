@@ -150,6 +150,32 @@ TEST(JournalConsumer, TheSecondWaitsAndTakesOverWhenTheFirstDies) {
   EXPECT_EQ(world.NotExactlyOnce(), "");
 }
 
+TEST(JournalConsumer, WhatIsAnothersIsLeftToIt) {
+  ConsumerWorld world;
+  auto& first = world.Start();
+  world.Settle(first);
+  auto& second = world.Start();
+  world.Settle(second);
+  first.consumer->Share({true, true, false, false});
+  second.consumer->Share({false, false, true, true});
+  EXPECT_EQ(first.consumer->held(world.now_ms), kPartitions) << "until they run out";
+  const auto pass = [&](int64_t ms) {
+    for (const int64_t until = world.now_ms + ms; world.now_ms < until; world.now_ms += 100) {
+      world.Settle(first);
+      world.Settle(second);
+    }
+  };
+  pass(8'000);
+  EXPECT_EQ(first.consumer->held(world.now_ms), 2u);
+  EXPECT_EQ(second.consumer->held(world.now_ms), 2u);
+  EXPECT_TRUE(first.consumer->leasing(world.now_ms));
+  // All again, and nothing, which is taken for all: whoever is first.
+  first.consumer->Share({true, true, true, true});
+  second.consumer->Share({false, false, false, false});
+  pass(8'000);
+  EXPECT_EQ(first.consumer->held(world.now_ms) + second.consumer->held(world.now_ms), kPartitions);
+}
+
 TEST(JournalConsumer, APausedHolderIsFenced) {
   ConsumerWorld world;
   world.SendOne("alice", "bob");

@@ -111,6 +111,10 @@ class Reading {
         world_.mood = static_cast<StoreMood>(Below(3));
       } else if (what == 98) {
         world_.mood = StoreMood::kGood;
+      } else if (Below(3) == 0) {
+        std::vector<bool> mine(kPartitions);
+        for (size_t p = 0; p < mine.size(); ++p) mine[p] = Below(2) == 0;
+        lives[Below(2)]->consumer->Share(std::move(mine));
       } else if (Below(12) == 0) {
         world_.Kill(Below(2));
         world_.Start({.read_count = 1 + Below(8), .seed = static_cast<uint64_t>(random_())});
