@@ -540,7 +540,9 @@ Result<std::unique_ptr<HbaseStore>> HbaseStore::Open(const Options& options) {
   if (const auto& keep_ms = options.retention.keep_ms) {
     tables.message_ttl_s = static_cast<uint32_t>((*keep_ms + 999) / 1000);
   }
-  if (Status s = hbase::MakeTables(store->link_, tables); !s.ok()) return s;
+  if (!options.read_only) {
+    if (Status s = hbase::MakeTables(store->link_, tables); !s.ok()) return s;
+  }
   const auto ttl_s = hbase::MessageTtl(store->link_, tables);
   if (!ttl_s.ok()) return ttl_s.status();
   store->keep_ms_ = int64_t{*ttl_s} * 1000;

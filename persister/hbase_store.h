@@ -31,6 +31,7 @@ class HbaseStore : public Store {
     hbase::LinkOptions link;
     hbase::TableOptions tables;  // whose message_ttl_s follows from `retention`
     Retention retention;
+    bool read_only = false;  // makes no tables, changes none
   };
 
   // Makes what tables are missing. kUnavailable: HBase is away; kInvalidArgument: options that can

@@ -6,15 +6,20 @@
 
 #include "common/base/log.h"
 #include "common/wire/names.h"
+#include "persister/commands/backup.h"
 #include "persister/commands/dead_letters.h"
+#include "persister/commands/export.h"
 #include "persister/commands/rebuild.h"
 #include "persister/process.h"
 
 namespace {
 
 using nightjar::persist::Address;
+using nightjar::persist::BackupArgs;
 using nightjar::persist::DeadLetterArgs;
+using nightjar::persist::ExportArgs;
 using nightjar::persist::ProcessOptions;
+using nightjar::persist::RestoreArgs;
 
 constexpr std::string_view kRocksDb = "rocksdb:";
 constexpr std::string_view kHbase = "hbase:";
@@ -169,6 +174,12 @@ int main(int argc, char** argv) {
   app.add_subcommand("run", "Serves until told to end, as without a command.")->fallthrough();
   DeadLetterArgs dead_letters;
   CLI::App* letters = nightjar::persist::AddDeadLetters(app, dead_letters);
+  ExportArgs exporting;
+  CLI::App* exports = nightjar::persist::AddExport(app, exporting);
+  BackupArgs backing_up;
+  CLI::App* backup = nightjar::persist::AddBackup(app, backing_up);
+  RestoreArgs restoring;
+  CLI::App* restore = nightjar::persist::AddRestore(app, restoring);
   app.require_subcommand(0, 1);
   CLI11_PARSE(app, argc, argv);
 
@@ -216,7 +227,8 @@ int main(int argc, char** argv) {
       return Fail("--store: rocksdb:DIR or hbase:HOST:PORT[,HOST:PORT...], not " + store);
     }
   }
-  const bool stores = !letters->parsed() || dead_letters.what == DeadLetterArgs::What::kReplay;
+  const bool stores =
+      letters->parsed() ? dead_letters.what == DeadLetterArgs::What::kReplay : !restoring.list;
   if (stores && options.store_dir.empty() && !options.hbase) {
     return Fail("--store rocksdb:DIR or hbase:HOST:PORT is missing (see --help)");
   }
@@ -231,5 +243,8 @@ int main(int argc, char** argv) {
   nightjar::log::Start("persister", *parsed_level);
   if (rebuild->parsed()) return nightjar::persist::RunRebuild(options, open_only);
   if (letters->parsed()) return nightjar::persist::RunDeadLetters(options, dead_letters);
+  if (exports->parsed()) return nightjar::persist::RunExport(options, exporting);
+  if (backup->parsed()) return nightjar::persist::RunBackup(options, backing_up);
+  if (restore->parsed()) return nightjar::persist::RunRestore(options, restoring);
   return nightjar::persist::RunProcess(options);
 }

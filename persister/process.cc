@@ -13,6 +13,7 @@
 #include "common/hub/redis/redis_hub.h"
 #include "common/mqtt/client.h"
 #include "persister/chat_reader.h"
+#include "persister/commands/backup.h"
 #include "persister/history_service.h"
 #include "persister/hot_chats.h"
 #include "persister/journal_worker.h"
@@ -201,9 +202,14 @@ int RunProcess(const ProcessOptions& options) {
   }
   auto store = OpenStore(options, signals);
   if (!store) return signals.Wait(0) ? 0 : 1;
+  std::unique_ptr<StoreDoor> door;
+  if (auto* rocksdb = dynamic_cast<RocksDbStore*>(store.get())) {
+    door = ServeBackups(options.store_dir, *rocksdb);
+  }
   const auto found = FindHub(options, signals);
   if (!found) return signals.Wait(0) ? 0 : 1;
   const int code = Serve(options, *found, *store, signals);
+  door.reset();
   store.reset();
   log::Notice("stopped");
   return code;

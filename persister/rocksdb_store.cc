@@ -101,6 +101,10 @@ void RocksDbStore::FlushDaily() {
   db_->Flush(options, messages_).PermitUncheckedError();
 }
 
+Result<Backup> RocksDbStore::BackUp(const BackupOptions& options) {
+  return storage::BackUp(*db_, options);
+}
+
 Status RocksDbStore::Compact() {
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
@@ -337,6 +341,19 @@ Status RocksDbStore::Told(const rocksdb::Status& status, const char* doing) cons
   return {Code::kUnavailable, text};
 }
 
+void RocksDbStore::Take(rocksdb::DB* db) {
+  db_.reset(db);
+  messages_ = handles_[1];
+  chats_ = handles_[2];
+  users_ = handles_[3];
+}
+
+Status RocksDbStore::CheckLayout(const std::string& layout) const {
+  if (layout == storage::kLayout) return Status::Ok();
+  return {Code::kInternal,
+          "store " + dir_ + ": has layout " + layout + ", this program knows " + storage::kLayout};
+}
+
 Status RocksDbStore::SettleLayout() {
   std::string layout;
   rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), storage::kLayoutKey, &layout);
@@ -347,26 +364,31 @@ Status RocksDbStore::SettleLayout() {
     layout = storage::kLayout;
   }
   if (!status.ok()) return Told(status, "open");
-  if (layout == storage::kLayout) return Status::Ok();
-  return {Code::kInternal,
-          "store " + dir_ + ": has layout " + layout + ", this program knows " + storage::kLayout};
+  return CheckLayout(layout);
+}
+
+Result<int64_t> RocksDbStore::KeepMs() {
+  std::string text;
+  const auto status = db_->Get(rocksdb::ReadOptions(), storage::kKeepKey, &text);
+  if (status.IsNotFound()) return int64_t{0};
+  if (!status.ok()) return Told(status, "open");
+  int64_t keep_ms = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), keep_ms);
+  if (error != std::errc() || end != text.data() + text.size() || keep_ms < 0) {
+    return Damaged(dir_, "settings");
+  }
+  return keep_ms;
 }
 
 // The store remembers how long it keeps messages: whatever opens it shows the same.
 Status RocksDbStore::SettleKeep(const std::optional<int64_t>& asked) {
-  std::string text;
-  rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), storage::kKeepKey, &text);
-  if (!status.ok() && !status.IsNotFound()) return Told(status, "open");
-  int64_t keep_ms = 0;
-  if (const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), keep_ms);
-      !text.empty() && (error != std::errc() || end != text.data() + text.size() || keep_ms < 0)) {
-    return Damaged(dir_, "settings");
-  }
-  if (asked && *asked != keep_ms) {
-    keep_ms = *asked;
+  const auto known = KeepMs();
+  if (!known.ok()) return known.status();
+  const int64_t keep_ms = asked.value_or(*known);
+  if (keep_ms != *known) {
     rocksdb::WriteOptions synced;
     synced.sync = true;
-    status = db_->Put(synced, storage::kKeepKey, std::to_string(keep_ms));
+    const auto status = db_->Put(synced, storage::kKeepKey, std::to_string(keep_ms));
     if (!status.ok()) return Told(status, "open");
   }
   expiry_->Keep(keep_ms);
@@ -377,18 +399,41 @@ Status RocksDbStore::SettleKeep(const std::optional<int64_t>& asked) {
 }
 
 Result<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const Options& options) {
+  if (storage::HalfRestored(options.dir)) {
+    return Status(Code::kInternal,
+                  "store " + options.dir + ": is being restored; if that was broken off, again");
+  }
   std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.dir, options.retention));
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
       rocksdb::DB::Open(storage::DbOptions(options), options.dir,
                         storage::Tables(options, store->expiry_), &store->handles_, &db);
   if (!status.ok()) return store->Told(status, "open");
-  store->db_.reset(db);
-  store->messages_ = store->handles_[1];
-  store->chats_ = store->handles_[2];
-  store->users_ = store->handles_[3];
+  store->Take(db);
   if (Status s = store->SettleLayout(); !s.ok()) return s;
   if (Status s = store->SettleKeep(options.retention.keep_ms); !s.ok()) return s;
+  return store;
+}
+
+Result<std::unique_ptr<RocksDbStore>> RocksDbStore::OpenToRead(const Options& options) {
+  if (!storage::IsDatabase(options.dir)) {
+    return Status(Code::kInternal, "store " + options.dir + ": there is none");
+  }
+  std::unique_ptr<RocksDbStore> store(new RocksDbStore(options.dir, options.retention));
+  rocksdb::DB* db = nullptr;
+  // Its own directory would be for its log, which goes nowhere.
+  rocksdb::Status status = rocksdb::DB::OpenAsSecondary(
+      storage::DbOptionsToRead(options), options.dir, options.dir + "/none",
+      storage::Tables(options, store->expiry_), &store->handles_, &db);
+  if (!status.ok()) return store->Told(status, "open");
+  store->Take(db);
+  std::string layout;
+  status = db->Get(rocksdb::ReadOptions(), storage::kLayoutKey, &layout);
+  if (!status.ok()) return store->Told(status, "open");
+  if (Status s = store->CheckLayout(layout); !s.ok()) return s;
+  const auto keep_ms = store->KeepMs();
+  if (!keep_ms.ok()) return keep_ms.status();
+  store->expiry_->Keep(*keep_ms);
   return store;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "persister/retention.h"
+#include "persister/rocksdb_backup.h"
 #include "persister/store.h"
 
 namespace rocksdb {
@@ -40,6 +41,10 @@ class RocksDbStore : public Store {
   // kUnavailable: locked by another process, no room, no permission; kInternal: damaged, or written
   // by something newer. The message names the directory and what to do.
   static Result<std::unique_ptr<RocksDbStore>> Open(const Options& options);
+  // To read what is in it now, beside the process that has it open. Puts fail. It holds all files
+  // of the store open, and those that it would have to itself. kUnavailable: they changed
+  // meanwhile; kInternal: there is no store.
+  static Result<std::unique_ptr<RocksDbStore>> OpenToRead(const Options& options);
   ~RocksDbStore() override;
 
   Status Put(const std::vector<v1::JournalRecord>& records) override;
@@ -54,10 +59,15 @@ class RocksDbStore : public Store {
 
   // Rewrites all messages now, without those that have expired. Blocks; may take long.
   Status Compact();
+  // While it is in use.
+  Result<Backup> BackUp(const BackupOptions& options);
 
  private:
   RocksDbStore(std::string dir, const Retention& retention);
+  void Take(rocksdb::DB* db);
+  Status CheckLayout(const std::string& layout) const;
   Status SettleLayout();
+  Result<int64_t> KeepMs();
   Status SettleKeep(const std::optional<int64_t>& asked);
   void FlushDaily();
   Status Told(const rocksdb::Status& status, const char* doing) const;

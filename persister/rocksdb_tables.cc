@@ -1,11 +1,13 @@
 #include "persister/rocksdb_tables.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
+#include <filesystem>
 #include <string>
 
 #include "persister/merge.h"
@@ -66,6 +68,12 @@ class RowMerge : public rocksdb::AssociativeMergeOperator {
   const char* Name() const override { return "nightjar.RowMerge"; }
 };
 
+class NoLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 }  // namespace
 
 rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options) {
@@ -87,6 +95,20 @@ rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options) {
   // One writer: what comes next in a chat goes in beside what came last, found without a search.
   db.allow_concurrent_memtable_write = false;
   return db;
+}
+
+rocksdb::DBOptions DbOptionsToRead(const RocksDbStore::Options& options) {
+  rocksdb::DBOptions db = DbOptions(options);
+  db.create_if_missing = false;
+  db.create_missing_column_families = false;
+  db.max_open_files = -1;  // what the other process deletes stays readable
+  db.info_log = std::make_shared<NoLog>();
+  return db;
+}
+
+bool IsDatabase(const std::string& dir) {
+  std::error_code error;
+  return std::filesystem::exists(dir + "/CURRENT", error);
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options& options,

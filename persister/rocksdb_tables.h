@@ -4,6 +4,7 @@
 #include <rocksdb/db.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "persister/rocksdb_expiry.h"
@@ -18,6 +19,9 @@ inline constexpr char kLayout[] = "1";
 inline constexpr char kKeepKey[] = "keep_ms";
 
 rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options);
+// Of one that another process may have open.
+rocksdb::DBOptions DbOptionsToRead(const RocksDbStore::Options& options);
+bool IsDatabase(const std::string& dir);  // RocksDB's, whoever made it
 // In the order: default, messages, chats, users.
 std::vector<rocksdb::ColumnFamilyDescriptor> Tables(const RocksDbStore::Options& options,
                                                     std::shared_ptr<const Expiry> expiry);

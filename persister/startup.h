@@ -11,6 +11,7 @@
 
 #include "common/hub/redis/redis_hub.h"
 #include "persister/process.h"
+#include "persister/rocksdb_store.h"
 #include "persister/store.h"
 
 namespace nightjar::persist {
@@ -43,8 +44,14 @@ uint64_t RandomSeed();
 // These wait for what is away, and log why. Nothing: told to stop, or it never will be there (for
 // a store in RocksDB: another process has kept it for 10 s).
 std::unique_ptr<Store> OpenStore(const ProcessOptions& options, Signals& signals);
+std::unique_ptr<RocksDbStore> OpenRocksDb(const ProcessOptions& options, Signals& signals);
 std::optional<hub::ProbeResult> FindHub(const ProcessOptions& options, Signals& signals);
 
+// Beside whatever process has it open; makes and changes nothing. It does not wait, but for a store
+// in RocksDB that changes while it is being opened.
+std::unique_ptr<Store> OpenStoreToRead(const ProcessOptions& options, Signals& signals);
+
 std::string StoreName(const ProcessOptions& options);  // for messages
+std::string IsoTime(int64_t unix_ms);                  // 2026-01-31T12:00:00.123Z
 
 }  // namespace nightjar::persist

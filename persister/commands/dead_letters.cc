@@ -1,6 +1,5 @@
 #include "persister/commands/dead_letters.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <iostream>
@@ -37,10 +36,6 @@ std::string Printable(const std::string& text) {
   return out;
 }
 
-std::string Time(int64_t unix_ms) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(unix_ms / 1000), unix_ms % 1000);
-}
-
 void PrintJson(const ordered_json& json) {
   std::cout << json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) << "\n";
 }
@@ -56,7 +51,7 @@ void Print(const DeadLetterDesk::Letter& letter, bool json) {
                {"reason", reason}});
     return;
   }
-  std::cout << fmt::format("{}  {}  {}  {} bytes  {}\n", letter.id, Time(at_ms), KindOf(record),
+  std::cout << fmt::format("{}  {}  {}  {} bytes  {}\n", letter.id, IsoTime(at_ms), KindOf(record),
                            record.size(), Printable(reason));
 }
 
