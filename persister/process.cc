@@ -202,6 +202,9 @@ int RunProcess(const ProcessOptions& options) {
   }
   auto store = OpenStore(options, signals);
   if (!store) return signals.Wait(0) ? 0 : 1;
+  if (const MsgId oldest = store->OldestKept(); oldest != 0) {
+    log::Notice("messages from before {} have expired", IsoTime(MsgIdMs(oldest)));
+  }
   std::unique_ptr<StoreDoor> door;
   if (auto* rocksdb = dynamic_cast<RocksDbStore*>(store.get())) {
     door = ServeBackups(options.store_dir, *rocksdb);

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 // While this is in a folder, the folder is no store.
 constexpr char kRestoring[] = "restoring";
 constexpr char kLock[] = "lock";
+constexpr uint64_t kLookEvery = 1 << 20;  // bytes between two looks whether to stop
 constexpr char kCurrent[] = "CURRENT";  // what makes a folder a database of RocksDB's
 
 Status Told(const std::string& folder, const char* doing, const rocksdb::Status& status) {
@@ -126,6 +127,7 @@ Result<Backup> BackUp(rocksdb::DB& db, const BackupOptions& options) {
     return Refused(options.to + ": another backup into it is under way, or it cannot be written");
   }
   rocksdb::BackupEngineOptions how(options.to);
+  how.callback_trigger_interval_size = kLookEvery;
   how.backup_rate_limit = uint64_t{options.mib_per_s} << 20;
   rocksdb::BackupEngine* opened = nullptr;
   rocksdb::Status status = rocksdb::BackupEngine::Open(rocksdb::Env::Default(), how, &opened);

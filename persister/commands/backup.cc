@@ -75,8 +75,7 @@ Result<Backup> ParseAnswer(const std::string& line) {
 }
 
 // By who has the store open, or by this process if nobody has.
-Result<Backup> BackUpAnyhow(const ProcessOptions& options, const BackupArgs& args,
-                            Signals& signals) {
+Result<Backup> BackUpAnyhow(const ProcessOptions& options, const BackupArgs& args) {
   bool gone = false;
   if (const auto answer = AskAtDoor(options.store_dir, QuestionOf(args), gone)) {
     return ParseAnswer(*answer);
@@ -84,6 +83,7 @@ Result<Backup> BackUpAnyhow(const ProcessOptions& options, const BackupArgs& arg
   if (gone) {
     return Status(Code::kUnavailable, "the persister ended before the backup was whole");
   }
+  Signals signals;  // from here on: until then they just end this
   const auto store = OpenRocksDb(options, signals);
   if (!store) return Status(Code::kUnavailable, "the store could not be opened");
   return store->BackUp(
@@ -139,8 +139,7 @@ int RunBackup(const ProcessOptions& options, const BackupArgs& args) {
   }
   BackupArgs absolute = args;  // who makes it may be in another folder
   absolute.to = std::filesystem::absolute(args.to, error).lexically_normal().string();
-  Signals signals;
-  const auto backup = BackUpAnyhow(options, absolute, signals);
+  const auto backup = BackUpAnyhow(options, absolute);
   if (!backup.ok()) return Fail(backup.status());
   std::cout << "backup " << Describe(*backup) << "\n";
   return 0;
