@@ -12,7 +12,7 @@ from nj.common import BUILD, Failed, run, say
 # Everything that building and running needs, and nothing else.
 BASE = """
     ca-certificates ccache cmake g++ git make ninja-build pkg-config
-    libboost-dev libcli11-dev libfmt-dev libgmock-dev libgtest-dev libhiredis-dev libmosquitto-dev
+    libboost-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libgmock-dev libgtest-dev libhiredis-dev libmosquitto-dev
     libpaho-mqtt-dev libpaho-mqttpp-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev
     libthrift-dev libtomlplusplus-dev nlohmann-json3-dev protobuf-compiler thrift-compiler
     mosquitto mosquitto-clients mosquitto-dev redis-server redis-tools
