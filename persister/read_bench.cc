@@ -1,7 +1,7 @@
 // How long reads take while messages are written: a history page or a list of chats as a persister
 // answers it, from hub, journal tail, memory and store, at a fixed rate, while others send at
 // another. No broker, no MQTT. Needs a Redis of its own, and fills it.
-//   nightjar-read-bench REDIS_HOST:PORT DIR [--option N]...
+//   nightjar-read-bench REDIS_HOST:PORT DIR|hbase:HOST:PORT [--option N]...
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -18,10 +18,10 @@
 #include "common/hub/redis/open_hub.h"
 #include "common/wire/codec.h"
 #include "common/wire/names.h"
+#include "persister/bench_store.h"
 #include "persister/chat_reader.h"
 #include "persister/hot_chats.h"
 #include "persister/journal_worker.h"
-#include "persister/rocksdb_store.h"
 
 namespace nightjar::persist {
 namespace {
@@ -31,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string host = "127.0.0.1";
   int port = 0;
-  std::string dir;
+  std::string store;
   uint32_t people = 1000;
   uint32_t chats = 20;    // of each, with the people next to them
   uint32_t stored = 200;  // messages of a chat that are in the store before anything is measured
@@ -44,7 +44,6 @@ struct Options {
   uint32_t seconds = 20;
   uint32_t settle = 5;  // seconds that the filled store has to tidy up
   size_t hot_mib = 32;  // 0: no memory
-  size_t cache_mib = 64;
 };
 
 // A chat is a person and one of those that come next.
@@ -148,10 +147,7 @@ class Bench {
     auto found = hub::Probe(redis);
     if (!found.ok()) return Fail(found.status());
     partitions_ = found->info.partitions;
-    RocksDbStore::Options store;
-    store.dir = options_.dir;
-    store.block_cache_bytes = options_.cache_mib << 20;
-    auto opened = RocksDbStore::Open(store);
+    auto opened = OpenForBench(options_.store);
     if (!opened.ok()) return Fail(opened.status());
     store_ = std::move(*opened);
     if (Status s = Prefill(); !s.ok()) return Fail(s);
@@ -321,7 +317,7 @@ class Bench {
   const Options options_;
   std::vector<Pair> pairs_;
   uint32_t partitions_ = 0;
-  std::unique_ptr<RocksDbStore> store_;
+  std::unique_ptr<Store> store_;
   std::atomic<uint64_t> sent_ = 0, refused_ = 0;
   std::atomic<uint64_t> failed_ = 0;
   Times pages_, lists_;
@@ -335,7 +331,7 @@ int main(int argc, char** argv) {
   std::string redis;
   CLI::App app("How long reads take while messages are written");
   app.add_option("redis", redis, "HOST:PORT of an empty Redis")->required();
-  app.add_option("dir", options.dir, "of the store, empty")->required();
+  app.add_option("store", options.store, "DIR or hbase:HOST:PORT, empty")->required();
   app.add_option("--people", options.people)->capture_default_str();
   app.add_option("--chats", options.chats, "of each")->capture_default_str();
   app.add_option("--stored", options.stored, "messages of a chat")->capture_default_str();
@@ -350,7 +346,6 @@ int main(int argc, char** argv) {
   app.add_option("--settle", options.settle, "seconds between filling and measuring")
       ->capture_default_str();
   app.add_option("--hot-mib", options.hot_mib, "0: no memory of hot chats")->capture_default_str();
-  app.add_option("--store-cache-mib", options.cache_mib)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   const size_t colon = redis.rfind(':');
   if (colon == std::string::npos) return app.exit(CLI::ValidationError("redis", "is no HOST:PORT"));

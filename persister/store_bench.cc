@@ -10,8 +10,7 @@
 #include <string>
 
 #include "persister/batcher.h"
-#include "persister/hbase_store.h"
-#include "persister/rocksdb_store.h"
+#include "persister/bench_store.h"
 
 namespace {
 
@@ -70,24 +69,6 @@ bool Measure(nightjar::Store& store, uint64_t messages, uint64_t chats, uint64_t
   return true;
 }
 
-nightjar::Result<std::unique_ptr<nightjar::Store>> Open(const std::string& where) {
-  using Opened = nightjar::Result<std::unique_ptr<nightjar::Store>>;
-  if (where.starts_with("hbase:")) {
-    const size_t colon = where.rfind(':');
-    nightjar::HbaseStore::Options options;
-    options.link.servers.push_back(
-        {where.substr(6, colon - 6), static_cast<uint16_t>(std::stoi(where.substr(colon + 1)))});
-    options.tables.prefix = "bench_";
-    options.tables.regions = 4;
-    auto store = nightjar::HbaseStore::Open(options);
-    return store.ok() ? Opened(std::move(store).value()) : Opened(store.status());
-  }
-  nightjar::RocksDbStore::Options options;
-  options.dir = where;
-  auto store = nightjar::RocksDbStore::Open(options);
-  return store.ok() ? Opened(std::move(store).value()) : Opened(store.status());
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -97,7 +78,7 @@ int main(int argc, char** argv) {
   }
   const uint64_t messages = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 200'000;
   const uint64_t chats = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 500;
-  const auto store = Open(argv[1]);
+  const auto store = nightjar::OpenForBench(argv[1]);
   if (!store.ok()) {
     std::fprintf(stderr, "%s\n", store.status().message().c_str());
     return 1;
