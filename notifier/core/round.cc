@@ -10,12 +10,6 @@
 namespace nightjar::notify {
 namespace {
 
-Gateway GatewayOf(const v1::RegisterPush& registration) {
-  if (registration.has_fcm()) return Gateway::kFcm;
-  if (registration.has_apns()) return Gateway::kApns;
-  return Gateway::kWebPush;
-}
-
 // 24 characters fit every gateway (Web Push allows 32), and say neither who nor where.
 std::string CollapseKey(const std::string& uid, const std::string& chat) {
   std::string named = "nightjar collapse";

@@ -15,6 +15,11 @@ namespace nightjar::notify {
 enum class Gateway : uint8_t { kWebPush, kFcm, kApns };
 inline constexpr size_t kGateways = 3;
 
+inline Gateway GatewayOf(const v1::RegisterPush& registration) {
+  if (registration.has_fcm()) return Gateway::kFcm;
+  return registration.has_apns() ? Gateway::kApns : Gateway::kWebPush;
+}
+
 // A device with a registration.
 struct Device {
   std::string id;
