@@ -53,8 +53,9 @@ Status RocksDbStore::Put(const std::vector<v1::JournalRecord>& records) {
   }
   if (records.empty()) return Status::Ok();
   if (write_failed_.exchange(false)) {
-    // After a failed write RocksDB refuses all further ones until told that the cause is gone.
-    if (const rocksdb::Status s = db_->Resume(); !s.ok()) {
+    // After a failed write RocksDB refuses all further ones, with that one's reason, until told that
+    // the cause is gone. Busy: it waits by itself for room on the disk.
+    if (const rocksdb::Status s = db_->Resume(); !s.ok() && !s.IsBusy()) {
       write_failed_ = true;
       return Told(s, "resume writing");
     }

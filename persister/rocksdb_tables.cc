@@ -7,9 +7,14 @@
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
 
+#include "common/base/log.h"
 #include "persister/merge.h"
 #include "persister/rocksdb_keys.h"
 
@@ -68,10 +73,18 @@ class RowMerge : public rocksdb::AssociativeMergeOperator {
   const char* Name() const override { return "nightjar.RowMerge"; }
 };
 
-class NoLog : public rocksdb::Logger {
+// RocksDB's warnings go where ours go, and not to a file of its own beside the data: on a full disk
+// it could not write that either, and Debian's build aborts over it.
+class OurLog : public rocksdb::Logger {
  public:
+  OurLog() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
   using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
+  void Logv(const char* format, va_list values) override {
+    char line[1024];
+    vsnprintf(line, sizeof line, format, values);
+    line[strcspn(line, "\n")] = '\0';
+    log::Warning("store: RocksDB: {}", line);
+  }
 };
 
 }  // namespace
@@ -85,8 +98,7 @@ rocksdb::DBOptions DbOptions(const RocksDbStore::Options& options) {
   db.max_open_files = 512;
   db.max_background_jobs = 2;
   db.bytes_per_sync = 1 << 20;
-  db.keep_log_file_num = 4;  // RocksDB's own LOG
-  db.max_log_file_size = 4 << 20;
+  db.info_log = std::make_shared<OurLog>();
   db.max_manifest_file_size = 64 << 20;
   // Every Put is synced, so only the very last record of the log may be incomplete (the write that
   // was under way at the crash, never acknowledged). Damage further up is not skipped in silence.
@@ -102,7 +114,6 @@ rocksdb::DBOptions DbOptionsToRead(const RocksDbStore::Options& options) {
   db.create_if_missing = false;
   db.create_missing_column_families = false;
   db.max_open_files = -1;  // what the other process deletes stays readable
-  db.info_log = std::make_shared<NoLog>();
   return db;
 }
 

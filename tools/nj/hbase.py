@@ -92,6 +92,8 @@ def site(folder, placed):
         "hbase.master.info.port": -1, "hbase.regionserver.info.port": -1,
         "hbase.cluster.distributed": "false", "hbase.unsafe.stream.capability.enforce": "false",
         "hbase.wal.provider": "filesystem",
+        # What was acknowledged survives kill -9: this one flushes when it is told to.
+        "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         # A small one: few threads, and answers rather than long waits when something is away.
         "hbase.regionserver.handler.count": 8, "hbase.master.handler.count": 8,
         "hbase.regionserver.metahandler.count": 4, "hfile.block.cache.size": "0.2",

@@ -2,19 +2,15 @@
 
 import os
 import struct
-import subprocess
 
-from harness.proto import GENERATED
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-SHIM = os.path.join(GENERATED.name, "clock_shim.so")
+from harness.shims import built
 
 
 class Clock:
     """A wall clock that a process sees; set() moves it while the process runs."""
 
     def __init__(self, path, hours=0):
-        subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", SHIM, os.path.join(HERE, "clock_shim.c")], check=True)
+        self.library = built("clock_shim")
         self.path = str(path)
         self.set(hours)
 
@@ -26,4 +22,4 @@ class Clock:
 
     def env(self, part):
         """For Stack(env=...)."""
-        return [(part, "LD_PRELOAD", SHIM), (part, "NIGHTJAR_CLOCK_FILE", self.path)]
+        return [(part, "LD_PRELOAD", self.library), (part, "NIGHTJAR_CLOCK_FILE", self.path)]
