@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr char kRestoring[] = "restoring";
 constexpr char kLock[] = "lock";
 constexpr uint64_t kLookEvery = 1 << 20;  // bytes between two looks whether to stop
-constexpr char kCurrent[] = "CURRENT";  // what makes a folder a database of RocksDB's
+constexpr char kCurrent[] = "CURRENT";    // what makes a folder a database of RocksDB's
 
 Status Told(const std::string& folder, const char* doing, const rocksdb::Status& status) {
   const std::string text = folder + ": cannot " + doing + ": " + status.ToString();
@@ -120,6 +120,11 @@ bool HalfRestored(const std::string& dir) {
 
 Result<Backup> BackUp(rocksdb::DB& db, const BackupOptions& options) {
   std::error_code error;
+  const fs::path within = fs::weakly_canonical(options.to, error)
+                              .lexically_relative(fs::weakly_canonical(db.GetName(), error));
+  if (!within.empty() && *within.begin() != "..") {
+    return Refused(options.to + ": is within the store, and would be lost with it");
+  }
   fs::create_directories(options.to, error);
   if (error) return Failed(options.to, error);
   const FolderLock lock(options.to);

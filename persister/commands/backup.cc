@@ -109,7 +109,8 @@ CLI::App* AddBackup(CLI::App& app, BackupArgs& args) {
       ->add_option("--to", args.to,
                    "folder of this store's backups, made if missing; a running persister writes it")
       ->required();
-  command->add_option("--keep", args.keep, "removes all but the newest so many; 0: none")
+  command
+      ->add_option("--keep", args.keep, "the newest so many stay, others are removed; 0: all stay")
       ->capture_default_str()
       ->check(CLI::Range(0, 1'000'000));
   command->add_option("--mib-per-s", args.mib_per_s, "written at most; 0: as fast as it goes")

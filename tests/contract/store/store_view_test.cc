@@ -119,6 +119,10 @@ TEST_F(StoreView, EveryBackupIsAWholeMoment) {
 
 TEST_F(StoreView, ABackupThatIsToldToStopLeavesTheOthers) {
   const std::string backups = dir_.path() + "/backups";
+  for (const char* within : {"", "/backups"}) {
+    EXPECT_EQ(store_->BackUp({options_.dir + within, 0, 0, {}}).status().code(),
+              Code::kInvalidArgument);
+  }
   ASSERT_TRUE(store_->BackUp({backups, 0, 0, {}}).ok());
   std::mt19937 random(7);
   std::vector<v1::JournalRecord> records;  // too many bytes to be copied between two looks
