@@ -136,7 +136,8 @@ class FakeHub : public CallQueue {
   PresenceState PresenceOf(const std::string& uid);
   void RelayPresence(const SetPresence& c, const PresenceState& state);
   void ForgetOneDevice(fake::UserState& user);
-  void SettleOwed(const std::string& uid, fake::UserState& user);
+  // What was passed over up to `passed` counts as acknowledged.
+  void SettleOwed(const std::string& uid, fake::UserState& user, uint64_t passed = 0);
   void SetDue(const std::string& uid);
 
   fake::ChatState* FindChat(const std::string& chat);

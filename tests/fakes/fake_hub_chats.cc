@@ -18,6 +18,7 @@ ChatRecord RecordOf(const std::string& id, const ChatState& chat) {
   record.chat = id;
   record.direct = chat.direct;
   record.title = chat.title;
+  record.retired = chat.retired;
   record.created_ms = chat.created_ms;
   record.created_by = chat.created_by;
   record.last_msg_id = chat.last;
@@ -59,6 +60,39 @@ ChangeReply Refuse(ChangeReply::Outcome outcome) {
 }
 
 }  // namespace
+
+Reply FakeHub::Do(const Retire& c) {
+  RetireReply reply;
+  if (!state_.partitions[c.partition].journal.records.empty()) return reply;
+  for (const auto& id : c.chats) {
+    ChatState* chat = FindChat(id);
+    if (chat == nullptr || chat->direct || MsgIdMs(chat->last) >= c.idle_since_ms ||
+        TaskOpen(id, *chat)) {
+      continue;
+    }
+    const size_t before = chat->members.size();
+    ForgetWhoLeft(*chat, Clock() - kLeftKeptMs);
+    if (chat->title.empty() && chat->members.size() == before) continue;
+    chat->retired = chat->retired || !chat->title.empty();
+    chat->title.clear();
+    ++reply.chats;
+  }
+  for (const auto& uid : c.uids) {
+    const auto found = state_.users.find(uid);
+    if (found == state_.users.end()) continue;
+    fake::UserState& user = found->second;
+    if (!user.BrokerIds().empty() || user.online || user.last_active >= c.idle_since_ms) continue;
+    const uint64_t base = user.base;
+    DropOld(user, user.inbox.size());
+    const bool named = !user.name.empty() || !user.email.empty();
+    user.name.clear();
+    user.email.clear();
+    if (user.base > base) SettleOwed(uid, user, user.base);
+    if (named || user.base > base) ++reply.users;
+    reply.entries += user.base - base;
+  }
+  return reply;
+}
 
 Reply FakeHub::Do(const CreateChat& c) {
   using Outcome = ChangeReply::Outcome;
@@ -113,7 +147,10 @@ Reply FakeHub::Do(const UpdateChat& c) {
   const MsgId id = NextMsgId(chat->last, c.received_ms, Clock());
   chat->last = id;
   chat->version += 1;
-  if (c.title) chat->title = *c.title;
+  if (c.title) {
+    chat->title = *c.title;
+    chat->retired = false;
+  }
   if (!open) ForgetWhoLeft(*chat, Clock() - kLeftKeptMs);
   for (const auto& uid : c.remove) chat->members[uid].left = id;
   for (const auto& uid : c.add) {

@@ -59,8 +59,9 @@ Reply FakeHub::Do(const RestoreChat& c) {
   if (c.record.last_msg_id == 0) return Done{};
   chat.last = std::max(chat.last, c.record.last_msg_id);
   if (!name->direct) {
+    if (!existed || chat.retired) chat.title = c.record.title;
+    chat.retired = false;
     if (existed) return Done{};
-    chat.title = c.record.title;
     chat.created_ms = c.record.created_ms;
     chat.created_by = c.record.created_by;
     return Done{};

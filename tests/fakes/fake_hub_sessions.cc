@@ -191,8 +191,8 @@ Reply FakeHub::Do(const TellMark& c) {
 }
 
 // What is owed up to the furthest acknowledgement is settled.
-void FakeHub::SettleOwed(const std::string& uid, UserState& user) {
-  const uint64_t most = user.MaxAcked();
+void FakeHub::SettleOwed(const std::string& uid, UserState& user, uint64_t passed) {
+  const uint64_t most = std::max(passed, user.MaxAcked());
   if (user.owed == 0 || most < user.owed) return;
   const bool settled = most >= user.head();
   user.owed = settled ? 0 : most + 1;

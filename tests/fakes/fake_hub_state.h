@@ -23,6 +23,7 @@ using Window = std::map<uint64_t, MsgId>;
 struct ChatState {
   bool direct = false;
   std::string title;
+  bool retired = false;  // the title is in the store only
   int64_t created_ms = 0;
   std::string created_by;
   MsgId last = 0;  // 0: not there yet; what of it has come from the store is not all

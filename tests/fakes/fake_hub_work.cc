@@ -133,8 +133,6 @@ Reply FakeHub::Do(const DropDeadLetter& c) {
   return Done{};
 }
 
-Reply FakeHub::Do(const Retire&) { return Full("not yet"); }
-
 Reply FakeHub::Do(const Info&) { return InfoReply{2, options_.partitions, state_.epoch}; }
 
 }  // namespace nightjar::hub

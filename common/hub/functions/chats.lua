@@ -10,9 +10,11 @@
 local LEFT_KEPT_MS = 24 * 3600 * 1000  -- kLeftKeptMs in hub.h
 local TIMES_KEPT = 16                  -- kTimesKept in hub.h
 
+-- A retired group has nil for its title (retire.lua).
 local function chat_record(chat_key, reply)
-  local c = call('HMGET', chat_key, 'title', 'at', 'by', 'last', 'ver', 'n')
-  for i = 1, 6 do reply[#reply + 1] = c[i] or '' end
+  local c = call('HMGET', chat_key, 'title', 'at', 'by', 'last', 'ver', 'n', 'first')
+  reply[#reply + 1] = c[1] or (c[7] and '')
+  for i = 2, 6 do reply[#reply + 1] = c[i] or '' end
   return reply
 end
 

@@ -110,7 +110,9 @@ ChatRecord Record(const std::string& chat, Items& items, size_t at) {
   ChatRecord record;
   record.chat = chat;
   record.direct = chat.starts_with("d:");
-  record.title = items.String(at);
+  const redisReply* title = items.At(at);
+  record.retired = title != nullptr && title->type == REDIS_REPLY_NIL;
+  if (!record.retired) record.title = items.String(at);
   record.created_ms = static_cast<int64_t>(items.Number(at + 1));
   record.created_by = items.String(at + 2);
   record.last_msg_id = items.Id(at + 3);

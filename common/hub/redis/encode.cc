@@ -547,7 +547,20 @@ struct Encoder::Visitor {
     for (const uint32_t p : rebuild.partitions) c.Arg(keys::PartitionTail(p));
     return std::nullopt;
   }
-  std::optional<Reply> operator()(const Retire&) { return Malformed("retire"); }
+  std::optional<Reply> operator()(const Retire& retire) {
+    if (retire.chats.size() + retire.uids.size() > 64) return Malformed("retire");
+    c.Function("nj_retire", PartKey(retire.partition))
+        .Arg(keys::PartitionTail(retire.partition))
+        .Arg(retire.idle_since_ms)
+        .Arg(uint64_t{retire.chats.size()});
+    for (const auto* names : {&retire.chats, &retire.uids}) {
+      for (const std::string& name : *names) {
+        if (PartitionOf(name, encoder.partitions_) != retire.partition) return Malformed("retire");
+        c.Arg(TailOf(name));
+      }
+    }
+    return std::nullopt;
+  }
 
   std::optional<Reply> operator()(const Info&) {
     c.Function("nj_info", keys::Join(keys::kHub, keys::PartitionTail(0)));

@@ -11,7 +11,7 @@ namespace nightjar::hub {
 inline constexpr uint64_t kLayoutVersion = 2;
 // Raise it with every change to common/hub/functions/ that leaves a build. The newest one wins on a hub
 // that several versions use: functions must keep serving the arguments of older callers of the layout.
-inline constexpr uint64_t kLibraryVersion = 6;
+inline constexpr uint64_t kLibraryVersion = 7;
 
 struct LibraryPart {
   const char* name;
