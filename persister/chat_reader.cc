@@ -140,6 +140,19 @@ v1::Response ChatReader::Answer(const std::string& uid, const v1::Request& reque
   return response;
 }
 
+Result<std::string> ChatReader::BringBack(const hub::ChatRecord& record) {
+  auto stored = store_.ReadChat(record.chat);
+  if (!stored.ok()) return stored.status();
+  hub::RestoreChat back;
+  back.record = record;
+  // A store that has nothing of it has been lost: the chat goes on without a title.
+  if (stored->has_value()) back.record.title = std::move((*stored)->title);
+  std::string title = back.record.title;
+  // Where the hub does not take it (it is full), the next one to ask brings it back.
+  (void)hub_.AskOne<hub::Done>(std::move(back));
+  return title;
+}
+
 Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::string& chat_id) {
   if (!ParseChatId(chat_id)) return Status(Code::kInvalidArgument, "malformed chat_id");
   hub::GetChat get;
@@ -155,6 +168,11 @@ Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::stri
   if (reply == nullptr) return Status(Code::kInternal, "odd answer of the hub");
   auto chat = ChatFor(uid, chat_id, *reply);
   if (!chat) return kDenied;
+  if (reply->record.retired) {
+    auto title = BringBack(reply->record);
+    if (!title.ok()) return title.status();
+    chat->set_title(*title);
+  }
   const bool exists = reply->found;
   replies->pop_back();
   return Seen{std::move(*chat), exists, std::move(*replies)};
@@ -331,6 +349,7 @@ Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::Lis
   // Chats that uid is still in, one more than asked for. Who left many chats makes this go on.
   const size_t limit = Limit(ask.limit(), limits::kListChatsDefault, limits::kListChatsMost);
   std::vector<std::pair<v1::Chat, MsgId>> page;
+  std::map<std::string, hub::ChatRecord> retired;
   for (size_t next = 0; next < order.size() && page.size() <= limit;) {
     const size_t end = std::min(order.size(), next + limit + 1 - page.size());
     std::vector<hub::Call> calls;
@@ -346,7 +365,9 @@ Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::Lis
       const auto* reply = std::get_if<hub::GetChatReply>(&(*replies)[i - next]);
       if (reply == nullptr) return Status(Code::kInternal, "odd answer of the hub");
       auto chat = ChatFor(uid, order[i].first, *reply);
-      if (chat) page.emplace_back(std::move(*chat), order[i].second);
+      if (!chat) continue;
+      if (reply->record.retired) retired.emplace(order[i].first, reply->record);
+      page.emplace_back(std::move(*chat), order[i].second);
     }
     next = end;
   }
@@ -360,6 +381,13 @@ Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::Lis
     if (keep > 0) page.resize(keep);
   }
 
+  for (auto& [chat, id] : page) {
+    const auto record = retired.find(chat.chat_id());
+    if (record == retired.end()) continue;
+    auto title = BringBack(record->second);
+    if (!title.ok()) return title.status();
+    chat.set_title(*title);
+  }
   std::vector<Store::NewestOf> ids;
   for (const auto& [chat, id] : page) ids.push_back({chat.chat_id(), chat.last_msg_id()});
   auto newest = Newest(ids);

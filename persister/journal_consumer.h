@@ -90,6 +90,7 @@ class JournalConsumer {
     return leased_once_ && now_ms < leased_until_ms_;
   }
   uint32_t held(int64_t now_ms) const;  // partitions
+  std::vector<uint32_t> HeldPartitions(int64_t now_ms) const;
   const Counters& counters() const { return counters_; }
 
  private:
@@ -113,7 +114,6 @@ class JournalConsumer {
   void OnTrimmed(const hub::TrimLogReply& reply, int64_t now_ms, Actions& out);
   void FailRound(const std::string& why, Say::Level level, int64_t now_ms, Actions& out);
   void EndRound(int64_t now_ms, Actions& out);
-  std::vector<uint32_t> HeldPartitions(int64_t now_ms) const;
 
   const Options options_;
   Backoff backoff_;

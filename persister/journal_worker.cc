@@ -53,11 +53,17 @@ void JournalWorker::TakeShare() {
   if (share_) consumer_.Share(*std::exchange(share_, std::nullopt));
 }
 
+std::vector<uint32_t> JournalWorker::held() const {
+  std::lock_guard lock(counters_mutex_);
+  return held_;
+}
+
 void JournalWorker::Publish() {
   leased_once_ = consumer_.leased_once();
   leasing_ = consumer_.leasing(SystemNow().mono_ms);
   std::lock_guard lock(counters_mutex_);
   counters_ = consumer_.counters();
+  held_ = consumer_.HeldPartitions(SystemNow().mono_ms);
 }
 
 void JournalWorker::Run() {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "common/hub/hub.h"
 #include "persister/hot_chats.h"
@@ -38,6 +39,7 @@ class JournalWorker {
   bool leased_once() const { return leased_once_; }
   bool leasing() const { return leasing_; }    // as of the last second or so
   JournalConsumer::Counters counters() const;  // as of the last round
+  std::vector<uint32_t> held() const;          // partitions, likewise
 
  private:
   struct Answer {
@@ -64,6 +66,7 @@ class JournalWorker {
   std::atomic<bool> stopped_cleanly_{false};
   mutable std::mutex counters_mutex_;
   JournalConsumer::Counters counters_;
+  std::vector<uint32_t> held_;
   Mailbox<PutRecords> puts_;
   std::thread thread_, storing_;
 };

@@ -157,6 +157,11 @@ int main(int argc, char** argv) {
                  "how long a dead persister's partitions wait for another one")
       ->capture_default_str()
       ->check(CLI::Range(300, 60'000));
+  app.add_option("--idle-days", options.idle_days,
+                 "titles, names and old inbox entries of what nobody used for so long are kept in "
+                 "the store only; 0: never")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 36'500.0));
   app.add_option("--ready-file", options.ready_file, "written once everything is connected");
   app.add_option("--log-level", level, "debug, info, notice, warning or error")
       ->capture_default_str();

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -16,6 +17,7 @@
 #include "persister/commands/backup.h"
 #include "persister/history_service.h"
 #include "persister/hot_chats.h"
+#include "persister/idle_worker.h"
 #include "persister/journal_worker.h"
 #include "persister/peers.h"
 #include "persister/rebuild.h"
@@ -25,6 +27,7 @@ namespace nightjar::persist {
 namespace {
 
 constexpr int64_t kStopMs = 8'000;
+constexpr double kDayMs = 24.0 * 3600 * 1000;
 constexpr int64_t kCountersEveryMs = 60'000;
 constexpr uint32_t kReadyPollMs = 20;
 
@@ -145,6 +148,14 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   JournalWorker worker(journal, *hub, store, memory, LogSay);
   worker.Start();
 
+  std::optional<IdleWorker> idle;
+  if (options.idle_days > 0) {
+    IdleKeeper::Options keeping;
+    keeping.partitions = found.info.partitions;
+    keeping.idle_ms = static_cast<int64_t>(options.idle_days * kDayMs);
+    idle.emplace(keeping, *hub, store, [&worker] { return worker.held(); });
+  }
+
   ChatReader::Options reading;
   reading.partitions = found.info.partitions;
   ChatReader reader(reading, *hub, store, memory);
@@ -181,6 +192,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   log::Notice("stopping");
   if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());
   service.Stop();
+  if (idle) idle->Stop();
   for (auto& client : clients) client->Stop();
   if (!worker.Stop(kStopMs)) log::Warning("leases not given back; they run out by themselves");
   LogCounters(worker, service, hot);

@@ -32,6 +32,7 @@ struct ProcessOptions {
   std::string ready_file;       // written once everything is connected; empty: none
   int threads = 4;              // that answer requests
   int64_t lease_ttl_ms = 5000;  // how long a dead persister's partitions wait for another
+  double idle_days = 30;        // how long what nobody uses stays whole in the hub; 0: for ever
 };
 
 // Runs until SIGTERM or SIGINT; returns the process's exit code. Errors that waiting does not mend

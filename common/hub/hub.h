@@ -69,7 +69,6 @@ struct SendReply {
   MsgId msg_id = 0;
   std::vector<Delivery> deliveries;
   bool task = false;                 // fan-out is left to a task in the chat's partition
-  bool unknown = false;              // kDenied: there is no such group here; the store may know it
   uint64_t version = 0;              // kStale
   std::vector<std::string> members;  // kStale: if at most kInlineMembers, else empty
   friend bool operator==(const SendReply&, const SendReply&) = default;
@@ -128,7 +127,6 @@ struct ChangeReply {
   ChatRecord record;  // kDone: after the change; kExists, kStale: as it is
   std::vector<Delivery> deliveries;
   bool task = false;
-  bool unknown = false;  // kDenied: there is no such group here; the store may know it
   friend bool operator==(const ChangeReply&, const ChangeReply&) = default;
 };
 

@@ -105,17 +105,17 @@ struct Rebuild {
 
 // Chats and users of one partition that nobody used since idle_since_ms lose what can be read from
 // the store: titles, names, marks of who is no member any more, inbox entries beyond their age.
-// What send, append, login and ack decide by stays. REQUIRES: the store has them (they came from
-// it), and the partition's journal is empty; of one with records in it nothing is let go.
+// What send, append, login and ack decide by stays. REQUIRES: the store has them, and all that was
+// journalled of them until then.
+inline constexpr uint32_t kRetireEntries = 1000;
 struct Retire {
   uint32_t partition = 0;
   std::vector<std::string> chats, uids;  // at most 64 together
   int64_t idle_since_ms = 0;
-  int64_t now_ms = 0;
 };
 struct RetireReply {
   uint32_t chats = 0, users = 0;  // that lost something
-  uint64_t entries = 0;           // of inboxes
+  uint64_t entries = 0;           // of inboxes; at kRetireEntries there may be more
   friend bool operator==(const RetireReply&, const RetireReply&) = default;
 };
 

@@ -195,6 +195,7 @@ void UpdateGroup(State& s, JobPtr job, hub::GetChatReply& reply) {
                        after, Changed(job->members, job->add, job->remove, 1));
   call.broker = s.broker;
   job->change = call.change;
+  job->record = std::move(after);
   Ask(s, std::move(call), PendingRequest{std::move(job)});
 }
 
@@ -219,6 +220,7 @@ FreshEntry OnUpdated(State& s, JobPtr job, hub::ChangeReply& reply) {
       return {};
   }
   FreshEntry entry = ToEntry(*job, std::move(job->change), reply);
+  reply.record.title = job->record.title;  // the hub may just have let go of it
   const bool back = std::any_of(job->members.begin(), job->members.end(), [&](const auto& member) {
     return std::find(job->add.begin(), job->add.end(), member.uid) != job->add.end();
   });

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint16_t kUnderWay = 64;  // of one session
 constexpr uint32_t kRetryMs = 1000;
+constexpr uint32_t kBackTries = 5;  // of one request, with those that were stale
 
 using Body = v1::Request::BodyCase;
 
@@ -41,7 +42,7 @@ std::string ChatOf(const RequestJob& job) {
   }
 }
 
-void AskStore(State& s, JobPtr job) {
+void AskStore(State& s, JobPtr job, const v1::Request& request) {
   if (s.store.size() >= s.config.store_requests) {
     return AnswerError(s, *job, Code::kResourceExhausted, "too much is under way", kRetryMs);
   }
@@ -49,7 +50,7 @@ void AskStore(State& s, JobPtr job) {
   v1::StoreRequest ask;
   ask.set_session(job->session);
   ask.set_uid(job->uid);
-  *ask.mutable_request() = job->request;
+  *ask.mutable_request() = request;
   ask.set_reply_topic(s.reply_topic);
   ask.set_attempt(attempt);
   const std::string& about = job->chat.empty() ? job->uid : job->chat;
@@ -60,6 +61,28 @@ void AskStore(State& s, JobPtr job) {
   s.out->list.emplace_back(PublishAll{fmt::format("svc/store/{}", wait.partition), wait.payload});
   s.store.emplace(attempt, std::move(wait));
   s.timers.Add(s.now.mono_ms + s.config.store_retry_ms, TimerKind::kStore, attempt);
+}
+
+bool IsRead(const v1::Request& request) {
+  return request.has_open_chat() || request.has_list_chats() || request.has_history();
+}
+
+// The hub has let go of the chat's title: a persister that is asked for the chat brings it back,
+// and then the hub is asked again.
+void BringBack(State& s, JobPtr job) {
+  v1::Request open;
+  open.set_request_id(job->request.request_id());
+  open.mutable_open_chat()->set_chat_id(job->chat);
+  open.mutable_open_chat()->set_limit(1);
+  AskStore(s, std::move(job), open);
+}
+
+void OnBroughtBack(State& s, JobPtr job, const v1::Response& response) {
+  if (response.error().code() == v1::PERMISSION_DENIED) return AnswerDenied(s, *job);
+  if (response.has_error() || ++job->tries >= kBackTries) {
+    return AnswerError(s, *job, Code::kUnavailable, "not possible at the moment", kRetryMs);
+  }
+  AskChat(s, std::move(job));
 }
 
 // ---- push settings ----------------------------------------------------------------------------
@@ -114,6 +137,11 @@ void AnswerMembers(State& s, RequestJob& job, const std::vector<hub::Member>& me
 FreshEntry OnChat(State& s, JobPtr job, hub::GetChatReply& reply) {
   if (!reply.found || !IsPresent(reply.members, job->uid)) {
     AnswerDenied(s, *job);
+    return {};
+  }
+  const bool titled = job->request.has_update_chat() || job->request.has_create_chat();
+  if (titled && reply.record.retired) {
+    BringBack(s, std::move(job));
     return {};
   }
   switch (job->request.body_case()) {
@@ -191,7 +219,7 @@ void Dispatch(State& s, JobPtr job) {
     case Body::kOpenChat:
     case Body::kListChats:
     case Body::kHistory:
-      return AskStore(s, std::move(job));
+      return AskStore(s, std::move(job), it.request);
     case Body::kCreateChat:
       return CreateGroup(s, std::move(job));
     case Body::kUpdateChat:
@@ -264,8 +292,9 @@ FreshEntry OnReply(State& s, PendingRequest& pending, hub::Reply& reply) {
 void OnStoreReply(State& s, v1::StoreReply reply) {
   const auto it = s.store.find(reply.attempt());
   if (it == s.store.end() || it->second.job->session != reply.session()) return;  // too late
-  const JobPtr job = std::move(it->second.job);
+  JobPtr job = std::move(it->second.job);
   s.store.erase(it);
+  if (!IsRead(job->request)) return OnBroughtBack(s, std::move(job), reply.response());
   job->response = std::move(*reply.mutable_response());
   Answer(s, *job);
 }

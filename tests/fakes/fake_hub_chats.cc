@@ -63,7 +63,6 @@ ChangeReply Refuse(ChangeReply::Outcome outcome) {
 
 Reply FakeHub::Do(const Retire& c) {
   RetireReply reply;
-  if (!state_.partitions[c.partition].journal.records.empty()) return reply;
   for (const auto& id : c.chats) {
     ChatState* chat = FindChat(id);
     if (chat == nullptr || chat->direct || MsgIdMs(chat->last) >= c.idle_since_ms ||
@@ -83,7 +82,7 @@ Reply FakeHub::Do(const Retire& c) {
     fake::UserState& user = found->second;
     if (!user.BrokerIds().empty() || user.online || user.last_active >= c.idle_since_ms) continue;
     const uint64_t base = user.base;
-    DropOld(user, user.inbox.size());
+    DropOld(user, kRetireEntries - reply.entries);
     const bool named = !user.name.empty() || !user.email.empty();
     user.name.clear();
     user.email.clear();

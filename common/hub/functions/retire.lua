@@ -17,13 +17,13 @@ end
 
 -- A user who is nowhere loses name and email (the next login brings them; the store keeps of each the newest that is
 -- not empty), and the inbox entries beyond their age. What of them a push was owed for counts as settled, as at a
--- login. Returns how many entries went, and whether anything did.
-local function retire_user(tail, before, now)
+-- login. At most `most` entries. Returns how many went, and whether anything did.
+local function retire_user(tail, before, now, most)
   local user = K_USER .. tail
   local u = call('HMGET', user, 'base', 'br', 'on', 'la', 'dv', 'owed', 'name', 'email')
   if u[2] or u[3] or tonumber(u[4] or 0) >= before then return 0, false end
   local was = tonumber(u[1] or 0)
-  local base = inbox_drop_old(tail, was, now, math.huge)
+  local base = inbox_drop_old(tail, was, now, most)
   if base > was then
     owed_settle(user, tail, u[6], math.max(base, (acked_range(user, u[5]))), base + call('LLEN', K_INBOX .. tail))
   end
@@ -32,17 +32,18 @@ local function retire_user(tail, before, now)
   return base - was, named or base > was
 end
 
--- nj_retire: nothing while the journal has records that the store may not have.
+local RETIRE_ENTRIES = 1000  -- kRetireEntries in keeping.h
+
+-- nj_retire: chats and users that nobody used since.
 -- KEYS 1 part:{p}
 -- ARGV 1 "p}" 2 idle since (ms) 3 chats: how many tails follow; then those, then tails of users
 -- Reply {chats, users, entries} that went or lost something
 local function retire(keys, argv)
   local reply, before, now = {0, 0, 0}, tonumber(argv[2]), now_ms()
-  if call('LLEN', K_JOURNAL .. argv[1]) > 0 then return reply end
   local last = 3 + tonumber(argv[3])
   for i = 4, last do reply[1] = reply[1] + retire_chat(argv[1], argv[i], before, now) end
   for i = last + 1, #argv do
-    local gone, any = retire_user(argv[i], before, now)
+    local gone, any = retire_user(argv[i], before, now, RETIRE_ENTRIES - reply[3])
     reply[2] = reply[2] + (any and 1 or 0)
     reply[3] = reply[3] + gone
   end

@@ -111,7 +111,7 @@ ChatRecord Record(const std::string& chat, Items& items, size_t at) {
   record.chat = chat;
   record.direct = chat.starts_with("d:");
   const redisReply* title = items.At(at);
-  record.retired = title != nullptr && title->type == REDIS_REPLY_NIL;
+  record.retired = !record.direct && title != nullptr && title->type == REDIS_REPLY_NIL;
   if (!record.retired) record.title = items.String(at);
   record.created_ms = static_cast<int64_t>(items.Number(at + 1));
   record.created_by = items.String(at + 2);

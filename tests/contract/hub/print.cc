@@ -234,17 +234,17 @@ struct ReplyPrinter {
     return Fields("Failure", "kind,message", static_cast<uint32_t>(r.kind), r.message);
   }
   std::string operator()(const SendReply& r) const {
-    return Fields("SendReply", "outcome,msg_id,deliveries,task,unknown,version,members",
+    return Fields("SendReply", "outcome,msg_id,deliveries,task,version,members",
                   static_cast<uint32_t>(r.outcome), IdText(r.msg_id), r.deliveries, r.task,
-                  r.unknown, r.version, r.members);
+                  r.version, r.members);
   }
   std::string operator()(const AppendReply& r) const {
     return Fields("AppendReply", "deliveries", r.deliveries);
   }
   std::string operator()(const ChangeReply& r) const {
-    return Fields("ChangeReply", "outcome,msg_id,record,deliveries,task,unknown",
+    return Fields("ChangeReply", "outcome,msg_id,record,deliveries,task",
                   static_cast<uint32_t>(r.outcome), IdText(r.msg_id), r.record, r.deliveries,
-                  r.task, r.unknown);
+                  r.task);
   }
   std::string operator()(const GetChatReply& r) const {
     return Fields("GetChatReply", "found,record,members_included,members", r.found, r.record,

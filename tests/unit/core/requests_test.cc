@@ -38,6 +38,14 @@ class Requests : public testing::Test {
     EXPECT_TRUE(world.Publish(service, request.reply_topic(), reply.SerializeAsString()));
   }
 
+  v1::Response ResponseOf(SessionId session) {
+    v1::Response response;
+    for (const v1::ServerFrame& frame : world.Take(session)) {
+      if (frame.has_response()) response = frame.response();
+    }
+    return response;
+  }
+
   World world;
   SessionId alice = 0, service = 0;
 };
@@ -56,6 +64,71 @@ TEST_F(Requests, HistoryIsAnsweredByAPersister) {
   EXPECT_EQ(frames[0].response().history().messages(0).text(), "old");
   Reply(asked, response);  // a second persister
   EXPECT_TRUE(world.Take(alice).empty());
+}
+
+TEST_F(Requests, AChangeOfAGroupWithoutItsTitleFirstHasItBroughtBack) {
+  v1::Request make;
+  make.set_request_id("m");
+  make.mutable_create_chat()->set_title("title");
+  const std::string chat = world.Ask(alice, make).chat().chat_id();
+  auto& kept = world.hub().mutable_state().chats.at(chat);
+  const auto retire = [&] {
+    kept.title.clear();
+    kept.retired = true;
+  };
+  const auto restore = [&] {
+    const v1::StoreRequest asked = Asked();
+    EXPECT_EQ(asked.uid(), "alice");
+    EXPECT_EQ(asked.request().open_chat().chat_id(), chat);
+    kept.title = "title";
+    kept.retired = false;
+    v1::Response response;
+    response.mutable_chat_view();
+    Reply(asked, response);
+    world.RunHub();
+  };
+  v1::Request add;
+  add.set_request_id("add");
+  add.mutable_update_chat()->set_chat_id(chat);
+  add.mutable_update_chat()->add_add("bob");
+
+  retire();
+  world.Request(alice, add);
+  world.RunHub();
+  EXPECT_TRUE(world.Take(alice).empty());
+  restore();
+  v1::Response response = ResponseOf(alice);
+  EXPECT_EQ(response.request_id(), "add");
+  EXPECT_EQ(response.chat().title(), "title");
+  EXPECT_EQ(response.chat().member_count(), 2U);
+  for (const auto& [p, partition] : world.hub().state().partitions) {
+    for (const std::string& bytes : partition.journal.records) {
+      v1::JournalRecord record;
+      ASSERT_TRUE(record.ParseFromString(bytes));
+      if (record.has_chat_change()) EXPECT_EQ(record.chat_change().chat().title(), "title");
+    }
+  }
+
+  retire();
+  world.Request(alice, make);  // a repeat
+  world.RunHub();
+  restore();
+  EXPECT_EQ(ResponseOf(alice).chat().title(), "title");
+
+  // No persister, or one that cannot.
+  retire();
+  add.mutable_update_chat()->set_add(0, "carol");
+  world.Request(alice, add);
+  world.RunHub();
+  world.Advance(5000);
+  EXPECT_EQ(ResponseOf(alice).error().code(), v1::UNAVAILABLE);
+  world.Request(alice, add);
+  world.RunHub();
+  v1::Response away;
+  away.mutable_error()->set_code(v1::UNAVAILABLE);
+  Reply(Asked(), away);
+  EXPECT_EQ(ResponseOf(alice).error().code(), v1::UNAVAILABLE);
+  EXPECT_EQ(kept.members.size(), 2U);
 }
 
 TEST_F(Requests, WithoutAPersisterItIsRepeatedOnceThenUnavailable) {
