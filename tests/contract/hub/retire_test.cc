@@ -13,8 +13,17 @@ class RetireTest : public HubTest {
       Do(TrimLog{Log::kJournal, {{p, token, slice.end}}});
     }
   }
+  // Over a SplitHub there are some. What they would do does not matter here.
+  void EndTasks() {
+    for (const uint32_t p : AllPartitions()) {
+      const uint64_t token = TakeLease(Role::kFanOut, "b1#1", p);
+      const auto slice = ReadAllOf(Log::kTasks, p);
+      if (!slice.records.empty()) Do(TrimLog{Log::kTasks, {{p, token, slice.end}}});
+    }
+  }
   // Idle: since a day ago.
   RetireReply LetGoChat(const std::string& chat) {
+    EndTasks();
     return Ask<RetireReply>(Retire{P(chat), {chat}, {}, world().clock() - kDay});
   }
   RetireReply LetGoUser(const std::string& uid) {
@@ -25,6 +34,10 @@ class RetireTest : public HubTest {
   }
 };
 NIGHTJAR_HUB_SUITE(RetireTest);
+INSTANTIATE_TEST_SUITE_P(ByPartition, RetireTest, testing::Values("fake-split", "redis-split"),
+                         [](const auto& kind) {
+                           return std::string(kind.param.substr(0, kind.param.find('-')));
+                         });
 
 TEST_P(RetireTest, AGroupLosesItsTitleAndGetsItBack) {
   Create(kGroup, {"alice", "bob"});
@@ -90,6 +103,7 @@ TEST_P(RetireTest, WhoLeftLongAgoIsForgotten) {
 }
 
 TEST_P(RetireTest, OldEntriesOfAnIdleUserGo) {
+  if (GetParam().ends_with("-split")) GTEST_SKIP() << "entries come by tasks there";
   Login("bob");
   Logout("bob");
   Send(kDirect, "alice", 1);
