@@ -470,11 +470,11 @@ TEST(Crowds, LogoutsAndPresenceGoAFewAtATime) {
   const SessionId alice = world.Device("alice", "a");
   world.Advance(10'000);
   for (const SessionId one : crowd) world.Disconnect(one);
-  EXPECT_EQ(Waiting<hub::Logout>(world), 64U);
+  EXPECT_EQ(Waiting<hub::Logout>(world), 16U);
   world.SendText(alice, 1, "bob", "hello");
-  EXPECT_EQ(world.queue().size(), 65U);
+  EXPECT_EQ(world.queue().size(), 17U);
   world.queue().FailNext();  // it is written down elsewhere, and the line goes on
-  EXPECT_EQ(Waiting<hub::Logout>(world), 64U);
+  EXPECT_EQ(Waiting<hub::Logout>(world), 16U);
   world.RunHub();
   EXPECT_EQ(Waiting<hub::Logout>(world), 0U);
 
@@ -485,7 +485,7 @@ TEST(Crowds, LogoutsAndPresenceGoAFewAtATime) {
     }
   };
   world.Advance(10'000);
-  EXPECT_LE(most, 64U) << "offline is said of all of them when their grace is over";
+  EXPECT_LE(most, 16U) << "offline is said of all of them when their grace is over";
   for (int i = 0; i < 300; ++i) {
     EXPECT_FALSE(world.hub().state().users.at("u" + std::to_string(i)).online) << i;
   }
