@@ -161,8 +161,9 @@ class Device(Client):
             field = getattr(request, name)
             field.SetInParent()
             field.MergeFrom(type(field)(**value) if isinstance(value, dict) else value)
+        after = len(self.frames)
         self.put("req", request)
-        return self.response(request.request_id, seconds)
+        return self.response(request.request_id, seconds, after)
 
     def response(self, request_id, seconds=SECONDS, after=0):
         def find():
