@@ -1,13 +1,14 @@
 """Redis has lost everything, and is filled again from the store: people chat on with their history (docs/storage.md, "Recovery")."""
 
-import random
+import itertools
+import os
 import subprocess
-import threading
 
 import pytest
 
 from harness.device import Device
 from harness.proto import pb
+from harness.shims import stops_itself
 from harness.stack import PARTITIONS
 from harness.talker import Talker, judge, messages, whole_history
 from harness.waiting import SLOWNESS, poll
@@ -16,11 +17,20 @@ from nj import probe
 FAST = {"sends_per_s": 100_000, "sends_burst": 100_000, "hub_start_wait_ms": 10_000}
 
 
-def begin_rebuild(stack, *args):
+def begin_rebuild(stack, *args, stop_at=None):
     """The command, told of Redis and the store as the persister is."""
-    program, *rest = stack.entry("persister")["argv"]
+    entry = stack.entry("persister")
+    program, *rest = entry["argv"]
+    env = stops_itself(entry["env"], stop_at) if stop_at else entry["env"]
     return subprocess.Popen([program, "rebuild", *rest, *args], stdin=subprocess.DEVNULL, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+
+
+def stopped(process):
+    """Once it is stopped or has ended: whether it is stopped."""
+    what = poll(lambda: os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT),
+                "the rebuild to stop or to end", 60)
+    return what.si_code == os.CLD_STOPPED
 
 
 def end(process, code=0):
@@ -175,20 +185,18 @@ def test_killed_in_the_middle_and_run_again(own_stack, user):
     stack.stop("persister")
     stack.pause("b1")
     stack.flush()
-    left_closed = 0
-    for _ in range(12):
-        rebuild = begin_rebuild(stack)
-        if not left_closed:
-            poll(lambda rebuild=rebuild: closed(stack) > 0 or rebuild.poll() is not None, "the hub to be closed")
-        else:
-            threading.Event().wait(random.random() * 0.1)
+    places = 0      # where it was killed with something closed
+    for at in itertools.count(1, 5):
+        rebuild = begin_rebuild(stack, stop_at=at)
+        if not stopped(rebuild):
+            break
         rebuild.kill()
         rebuild.communicate()
-        left_closed += closed(stack) > 0
-    assert left_closed, "never in the middle"
-    stack.resume("b1")
-    end(begin_rebuild(stack))
+        places += closed(stack) > 0
+    assert places > 3, "never in the middle"
+    end(rebuild)
     assert closed(stack) == 0
+    stack.resume("b1")
     stack.start("persister")
     wait_for_resync([talker.device for talker in talkers], epochs)
     stack.wait_healthy("persister")

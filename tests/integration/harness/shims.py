@@ -32,3 +32,9 @@ class Disk:
     def env(self, part):
         """For Stack(env=...)."""
         return [(part, "LD_PRELOAD", self.library), (part, "NIGHTJAR_FULL_FILE", self.path)]
+
+
+def stops_itself(env, at):
+    """The environment of a process that stops (SIGSTOP) before it writes to a server for the `at`th time."""
+    preload = ":".join(filter(None, [env.get("LD_PRELOAD"), built("stop_shim")]))
+    return {**env, "LD_PRELOAD": preload, "NIGHTJAR_STOP_AT": str(at)}
