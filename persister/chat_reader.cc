@@ -140,17 +140,20 @@ v1::Response ChatReader::Answer(const std::string& uid, const v1::Request& reque
   return response;
 }
 
-Result<std::string> ChatReader::BringBack(const hub::ChatRecord& record) {
-  auto stored = store_.ReadChat(record.chat);
-  if (!stored.ok()) return stored.status();
-  hub::RestoreChat back;
-  back.record = record;
-  // A store that has nothing of it has been lost: the chat goes on without a title.
-  if (stored->has_value()) back.record.title = std::move((*stored)->title);
-  std::string title = back.record.title;
+Status ChatReader::BringBack(std::vector<hub::ChatRecord>& records) {
+  std::vector<hub::Call> calls;
+  for (hub::ChatRecord& record : records) {
+    auto stored = store_.ReadChat(record.chat);
+    if (!stored.ok()) return stored.status();
+    // A store that has nothing of it has been lost: the chat goes on without a title.
+    if (stored->has_value()) record.title = std::move((*stored)->title);
+    hub::RestoreChat back;
+    back.record = record;
+    calls.emplace_back(std::move(back));
+  }
   // Where the hub does not take it (it is full), the next one to ask brings it back.
-  (void)hub_.AskOne<hub::Done>(std::move(back));
-  return title;
+  if (!calls.empty()) (void)hub_.Ask(std::move(calls));
+  return Status::Ok();
 }
 
 Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::string& chat_id) {
@@ -169,9 +172,9 @@ Result<ChatReader::Seen> ChatReader::See(const std::string& uid, const std::stri
   auto chat = ChatFor(uid, chat_id, *reply);
   if (!chat) return kDenied;
   if (reply->record.retired) {
-    auto title = BringBack(reply->record);
-    if (!title.ok()) return title.status();
-    chat->set_title(*title);
+    std::vector<hub::ChatRecord> retired{reply->record};
+    if (Status s = BringBack(retired); !s.ok()) return s;
+    chat->set_title(retired.front().title);
   }
   const bool exists = reply->found;
   replies->pop_back();
@@ -381,13 +384,16 @@ Result<v1::ChatList> ChatReader::ListChats(const std::string& uid, const v1::Lis
     if (keep > 0) page.resize(keep);
   }
 
+  std::vector<hub::ChatRecord> back;
+  std::vector<v1::Chat*> untitled;  // theirs
   for (auto& [chat, id] : page) {
     const auto record = retired.find(chat.chat_id());
     if (record == retired.end()) continue;
-    auto title = BringBack(record->second);
-    if (!title.ok()) return title.status();
-    chat.set_title(*title);
+    back.push_back(record->second);
+    untitled.push_back(&chat);
   }
+  if (Status s = BringBack(back); !s.ok()) return s;
+  for (size_t i = 0; i < back.size(); ++i) untitled[i]->set_title(back[i].title);
   std::vector<Store::NewestOf> ids;
   for (const auto& [chat, id] : page) ids.push_back({chat.chat_id(), chat.last_msg_id()});
   auto newest = Newest(ids);

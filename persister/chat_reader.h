@@ -53,8 +53,8 @@ class ChatReader {
   Result<v1::History> History(const std::string& uid, const v1::GetHistory& ask);
   Result<v1::ChatList> ListChats(const std::string& uid, const v1::ListChats& ask);
 
-  // The title of a group that the hub has let go of, from the store; the hub has it again then.
-  Result<std::string> BringBack(const hub::ChatRecord& record);
+  // Sets the titles of groups that the hub has let go of, from the store; the hub has them then.
+  Status BringBack(std::vector<hub::ChatRecord>& records);
   Result<Seen> See(const std::string& uid, const std::string& chat_id);
   Result<v1::History> Page(const std::string& uid, const HistoryQuery& query,
                            std::vector<hub::Reply> first);

@@ -27,9 +27,9 @@ namespace nightjar::persist {
 namespace {
 
 constexpr int64_t kStopMs = 8'000;
-constexpr double kDayMs = 24.0 * 3600 * 1000;
 constexpr int64_t kCountersEveryMs = 60'000;
 constexpr uint32_t kReadyPollMs = 20;
+constexpr int64_t kTellPeersMs = 1000;
 
 void LogSay(const Say& say) {
   switch (say.level) {
@@ -116,11 +116,13 @@ bool TellReady(const ProcessOptions& options) {
   return false;
 }
 
+// Over one broker, each time another: all persisters hear it at any, and one that hangs costs a
+// word now and then. With thousands of brokers it still is a word a second.
 void TellPeers(const ProcessOptions& options,
-               const std::vector<std::unique_ptr<mqtt::Client>>& clients) {
-  for (const auto& client : clients) {
-    if (client->connected())
-      (void)client->Publish(kPeersTopic, options.id, 0);  // again in a second
+               const std::vector<std::unique_ptr<mqtt::Client>>& clients, size_t turn) {
+  for (size_t i = 0; i < clients.size(); ++i) {
+    mqtt::Client& client = *clients[(turn + i) % clients.size()];
+    if (client.connected()) return (void)client.Publish(kPeersTopic, options.id, 0);
   }
 }
 
@@ -152,7 +154,7 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   if (options.idle_days > 0) {
     IdleKeeper::Options keeping;
     keeping.partitions = found.info.partitions;
-    keeping.idle_ms = static_cast<int64_t>(options.idle_days * kDayMs);
+    keeping.idle_ms = static_cast<int64_t>(options.idle_days * static_cast<double>(kDayMs));
     idle.emplace(keeping, *hub, store, [&worker] { return worker.held(); });
   }
 
@@ -170,6 +172,8 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
   bool ready = false;
   uint64_t looked_at = 0;  // epoch
   int64_t counters_at = SystemNow().mono_ms + kCountersEveryMs;
+  int64_t tell_at = 0;
+  size_t told = 0;  // so often
   while (!signals.Wait(ready ? 1000 : kReadyPollMs)) {
     if (!ready && worker.leased_once()) {
       ready = true;
@@ -181,12 +185,16 @@ int Serve(const ProcessOptions& options, const hub::ProbeResult& found, Store& s
       looked_at = epoch;
       WarnIfLost(*hub, store);
     }
-    // Who cannot hold leases leaves the partitions to those who can.
-    worker.Share(peers.Mine(SystemNow().mono_ms));
-    if (ready && worker.leasing()) TellPeers(options, clients);
-    if (SystemNow().mono_ms >= counters_at) {
+    const int64_t now = SystemNow().mono_ms;
+    if (now >= tell_at) {
+      worker.Share(peers.Mine(now));
+      // Who cannot hold leases leaves the partitions to those who can.
+      if (worker.leasing()) TellPeers(options, clients, told++);
+      tell_at = now + kTellPeersMs;
+    }
+    if (now >= counters_at) {
       LogCounters(worker, service, hot);
-      counters_at = SystemNow().mono_ms + kCountersEveryMs;
+      counters_at = now + kCountersEveryMs;
     }
   }
   log::Notice("stopping");

@@ -4,47 +4,19 @@
 #include <algorithm>
 #include <functional>
 
-#include "tests/contract/store/store_under_test.h"
+#include "tests/contract/store/store_suite.h"
 
 namespace nightjar {
 namespace {
 
-constexpr char kDirect[] = "d:alice:bob";
-
-struct Kind {
-  const char* name;
-  std::unique_ptr<StoreUnderTest> (*make)();
-};
-
-class StoreContract : public testing::TestWithParam<Kind> {
+class StoreContract : public StoreSuite {
  protected:
-  void SetUp() override {
-    under_test_ = GetParam().make();
-    if (!under_test_) GTEST_SKIP() << "no HBase: ./nj test starts one";
-  }
-  Store& store() { return under_test_->store(); }
-  void Reopen() { under_test_->Reopen(); }
-  void Put(const std::vector<v1::JournalRecord>& records) {
-    const Status status = store().Put(records);
-    ASSERT_TRUE(status.ok()) << status.message();
-  }
-  std::vector<MsgId> Ids(MsgId before, MsgId after, uint32_t limit, bool* more = nullptr) {
-    const auto page = store().History({kDirect, before, after, limit});
-    EXPECT_TRUE(page.ok());
-    std::vector<MsgId> ids;
-    if (!page.ok()) return ids;
-    for (const auto& m : page->messages) ids.push_back(m.msg_id());
-    if (more != nullptr) *more = page->more;
-    return ids;
-  }
+  void Reopen() { under_test().Reopen(); }
   void PutTen() {
     std::vector<v1::JournalRecord> records;
     for (MsgId id = 10; id <= 100; id += 10) records.push_back(MessageRecord(kDirect, id, "alice"));
     Put(records);
   }
-
- private:
-  std::unique_ptr<StoreUnderTest> under_test_;
 };
 
 TEST_P(StoreContract, NothingIsThereAtFirst) {
@@ -340,10 +312,7 @@ TEST_P(StoreContract, ManyNames) {
   EXPECT_EQ(store().Names(Store::Named::kUsers, page->next, 650)->names.size(), 51u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
-                         testing::Values(Kind{"Memory", MakeMemory}, Kind{"RocksDb", MakeRocksDb},
-                                         Kind{"Hbase", MakeHbase}),
-                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContract, AllStores(), NameOfStore);
 
 }  // namespace
 }  // namespace nightjar

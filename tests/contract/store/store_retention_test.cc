@@ -5,52 +5,27 @@
 
 #include "persister/retention.h"
 #include "persister/rocksdb_store.h"
-#include "tests/contract/store/store_under_test.h"
+#include "tests/contract/store/store_suite.h"
 
 namespace nightjar {
 namespace {
 
-constexpr char kDirect[] = "d:alice:bob";
-
-struct Kind {
-  const char* name;
-  std::unique_ptr<StoreUnderTest> (*make)();
-};
-
-class StoreRetention : public testing::TestWithParam<Kind> {
+class StoreRetention : public StoreSuite {
  protected:
-  void SetUp() override {
-    under_test_ = GetParam().make();
-    if (!under_test_) GTEST_SKIP() << "no HBase: ./nj test starts one";
-  }
-  Store& store() { return under_test_->store(); }
   // Nothing: as it is.
   void Reopen(std::optional<int64_t> keep_days) {
     Retention retention;
     if (keep_days) retention.keep_ms = *keep_days * kDayMs;
     retention.unix_ms = [this] { return now_ms_; };
-    under_test_->Reopen(retention);
+    under_test().Reopen(retention);
   }
-  void Compact() { under_test_->Compact(); }
-  void Put(const std::vector<v1::JournalRecord>& records) {
-    const Status status = store().Put(records);
-    ASSERT_TRUE(status.ok()) << status.message();
-  }
+  void Compact() { under_test().Compact(); }
   // Of an entry that was so old when the test began. HBase goes by the time of the machine.
   MsgId Aged(double days) const {
     return MakeMsgId(begun_ms_ - static_cast<int64_t>(days * static_cast<double>(kDayMs)), 3);
   }
   void PassDays(double days) {
     now_ms_ += static_cast<int64_t>(days * static_cast<double>(kDayMs));
-  }
-  std::vector<MsgId> Ids(MsgId before, MsgId after, uint32_t limit, bool* more = nullptr) {
-    const auto page = store().History({kDirect, before, after, limit});
-    EXPECT_TRUE(page.ok()) << page.status().message();
-    std::vector<MsgId> ids;
-    if (!page.ok()) return ids;
-    for (const auto& m : page->messages) ids.push_back(m.msg_id());
-    if (more != nullptr) *more = page->more;
-    return ids;
   }
   StoredChat Chat(const char* id) {
     const auto chat = store().ReadChat(id);
@@ -61,7 +36,6 @@ class StoreRetention : public testing::TestWithParam<Kind> {
  private:
   const int64_t begun_ms_ = SystemNow().unix_ms;
   int64_t now_ms_ = begun_ms_;
-  std::unique_ptr<StoreUnderTest> under_test_;
 };
 
 TEST_P(StoreRetention, WhatHasExpiredIsNotShownNorCounted) {
@@ -157,10 +131,7 @@ TEST_P(StoreRetention, AChatOutlivesItsMessages) {
   EXPECT_EQ(Chat(kDirect).last_msg_id, Aged(1));
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, StoreRetention,
-                         testing::Values(Kind{"Memory", MakeMemory}, Kind{"RocksDb", MakeRocksDb},
-                                         Kind{"Hbase", MakeHbase}),
-                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Stores, StoreRetention, AllStores(), NameOfStore);
 
 // ---- RocksDB: what is left in the files --------------------------------------------------------
 
