@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import time
 
@@ -132,10 +133,24 @@ def thrift(folder, placed, way="thrift"):
 
 
 def accepts(port):
-    """None if somebody listens there. A Thrift server does so once it has found HBase."""
+    """None if somebody listens there."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
         return None
+    except OSError as error:
+        return str(error)
+
+
+def answers(port):
+    """None if HBase answers through the Thrift server there (WAYS["thrift"]). It listens long before."""
+    name = b"listNamespaceDescriptors"
+    call = struct.pack(">II", 0x80010001, len(name)) + name + struct.pack(">Ib", 1, 0)
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as sock:
+            sock.settimeout(10)     # longer than HBase's client tries
+            sock.sendall(call)
+            reply = sock.makefile("rb").read(len(call) + 2)     # up to which field of the result is set
+        return None if reply[-2:] == b"\0\0" else "HBase is not ready"
     except OSError as error:
         return str(error)
 
@@ -173,7 +188,8 @@ class Running:
     def wait(self):
         for entry in self.entries:
             port = self.placed["master" if entry["name"] == "hbase" else entry["name"]]
-            while accepts(port) is not None:
+            ready = answers if entry["name"] == "thrift" else accepts
+            while ready(port) is not None:
                 if not process.running(entry):
                     raise Failed(f"{entry['name']} did not start: it ended", process.tail(entry["log"]))
                 if time.monotonic() > self.deadline:

@@ -91,8 +91,10 @@ class Stack:
             return None if probe.redis_ready(port) else "no answer to PING"
         if name.startswith("persister"):
             return self.unanswered()
-        if name in ("hbase", "thrift"):
-            return hbase.accepts(self.data["hbase"]["master" if name == "hbase" else "thrift"])
+        if name == "hbase":
+            return hbase.accepts(self.data["hbase"]["master"])
+        if name == "thrift":
+            return hbase.answers(self.data["hbase"]["thrift"])
         return probe.broker(self.broker(name)["mqtt"], self.token())
 
     def unanswered(self):
@@ -262,7 +264,7 @@ def place_store(stack, args, before, reserved):
     folder = stack.path("store")
     hbase.write(folder, placed)
     return {"servers": [("hbase", hbase.server(folder), lambda: hbase.accepts(placed["master"])),
-                        ("thrift", hbase.thrift(folder, placed), lambda: hbase.accepts(placed["thrift"]))],
+                        ("thrift", hbase.thrift(folder, placed), lambda: hbase.answers(placed["thrift"]))],
             "ports": placed,
             "persister": ["--store", f"hbase:127.0.0.1:{placed['thrift']}", "--hbase-regions", "4"]}
 
